@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"plugstorm/harness/agent"
+	"plugstorm/workloads"
+	"plugstorm/workloads/sysfs"
+)
+
+// A method decodes its params, works, and returns its result or an error.
+type method func(*guestAgent, json.RawMessage) (any, error)
+
+var methods = map[string]method{
+	agent.MethodHello:         bare(func(a *guestAgent) (any, error) { return a.hello(), nil }),
+	agent.MethodPing:          bare(func(*guestAgent) (any, error) { return nil, nil }),
+	agent.MethodMemory:        with((*guestAgent).memory),
+	agent.MethodSetBlock:      with((*guestAgent).setBlock),
+	agent.MethodCPUs:          bare((*guestAgent).cpus),
+	agent.MethodSetCPU:        with((*guestAgent).setCPU),
+	agent.MethodStartWorkload: with(func(a *guestAgent, p agent.StartWorkloadParams) (any, error) { return nil, a.work.start(p) }),
+	agent.MethodStopWorkload:  with(func(a *guestAgent, p agent.StopWorkloadParams) (any, error) { return a.work.stop(p) }),
+	agent.MethodReadFile:      with((*guestAgent).readFile),
+	agent.MethodWriteFile:     with((*guestAgent).writeFile),
+	agent.MethodLoadModule:    with((*guestAgent).loadModule),
+	agent.MethodUnloadModule:  with((*guestAgent).unloadModule),
+	agent.MethodPowerOff:      bare((*guestAgent).schedulePowerOff),
+}
+
+func with[P any](f func(*guestAgent, P) (any, error)) method {
+	return func(a *guestAgent, raw json.RawMessage) (any, error) {
+		var p P
+		if err := json.Unmarshal(raw, &p); err != nil {
+			return nil, fmt.Errorf("params: %w", err)
+		}
+		return f(a, p)
+	}
+}
+
+func bare(f func(*guestAgent) (any, error)) method {
+	return func(a *guestAgent, _ json.RawMessage) (any, error) { return f(a) }
+}
+
+// memory reports the blocks of a range. A block that goes away while it is
+// read isn't there.
+func (a *guestAgent) memory(p agent.MemoryParams) (any, error) {
+	size := a.tree.BlockBytes()
+	if size == 0 {
+		return nil, errors.New("this kernel has no memory hotplug")
+	}
+	ids, err := a.tree.BlockIDs()
+	if err != nil {
+		return nil, err
+	}
+	first, last := uint64(0), ^uint64(0)
+	if p.Size != 0 {
+		if p.Start+p.Size < p.Start {
+			return nil, fmt.Errorf("bad range %#x+%#x", p.Start, p.Size)
+		}
+		first, last = p.Start/size, (p.Start+p.Size-1)/size
+	}
+	reply := agent.MemoryReply{Blocks: []agent.Block{}}
+	for _, id := range ids {
+		if id < first || id > last {
+			continue
+		}
+		b, err := a.tree.Block(id)
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		reply.Blocks = append(reply.Blocks, agent.Block{ID: b.ID, State: b.State, Node: b.Node, Zones: b.Zones})
+	}
+	reply.Present = p.Size == 0 || uint64(len(reply.Blocks)) == last-first+1
+	return reply, nil
+}
+
+// blockValues are the values that each attribute of a block takes.
+var blockValues = map[string][]string{
+	"state":  {"online", "online_kernel", "online_movable", "offline"},
+	"online": {"0", "1"},
+}
+
+func (a *guestAgent) setBlock(p agent.SetBlockParams) (any, error) {
+	if !slices.Contains(blockValues[p.Via], p.Value) {
+		return nil, fmt.Errorf("a block's %q can't be set to %q", p.Via, p.Value)
+	}
+	ctx, cancel := limit(p.LimitMS)
+	defer cancel()
+	return nil, a.tree.SetBlock(ctx, p.ID, p.Via, p.Value)
+}
+
+func (a *guestAgent) setCPU(p agent.SetCPUParams) (any, error) {
+	if p.CPU < 0 {
+		return nil, fmt.Errorf("bad CPU number %d", p.CPU)
+	}
+	ctx, cancel := limit(p.LimitMS)
+	defer cancel()
+	return nil, a.tree.SetCPU(ctx, p.CPU, p.Online)
+}
+
+// limit makes a context that ends after ms milliseconds, or never for 0.
+func limit(ms int64) (context.Context, context.CancelFunc) {
+	if ms <= 0 {
+		return context.Background(), func() {}
+	}
+	return context.WithTimeout(context.Background(), time.Duration(ms)*time.Millisecond)
+}
+
+func (a *guestAgent) cpus() (any, error) {
+	reply := agent.CPUsReply{Hardware: map[int]int{}}
+	for list, into := range map[string]*[]int{
+		"possible": &reply.Possible, "present": &reply.Present, "online": &reply.Online,
+	} {
+		cpus, err := a.tree.CPUs(list)
+		if err != nil {
+			return nil, err
+		}
+		*into = cpus
+	}
+	for _, cpu := range reply.Present {
+		if id, ok := a.tree.HardwareID(cpu); ok {
+			reply.Hardware[cpu] = id
+		}
+	}
+	return reply, nil
+}
+
+const (
+	readDefault = 64 << 10
+	readMax     = agent.MaxLine - 64<<10 // what doesn't fit after JSON's escapes is refused by EncodeLine
+)
+
+func (a *guestAgent) readFile(p agent.FileParams) (any, error) {
+	most := p.Max
+	if most <= 0 {
+		most = readDefault
+	}
+	f, err := os.Open(p.Path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, int64(min(most, readMax))))
+	if err != nil {
+		return nil, err
+	}
+	return agent.FileReply{Data: string(data)}, nil
+}
+
+func (a *guestAgent) writeFile(p agent.FileParams) (any, error) {
+	return nil, sysfs.Write(context.Background(), p.Path, p.Data)
+}
+
+func (a *guestAgent) loadModule(p agent.ModuleParams) (any, error) {
+	return nil, workloads.LoadModule(a.modules, p.Name, p.Params)
+}
+
+func (a *guestAgent) unloadModule(p agent.ModuleParams) (any, error) {
+	return nil, workloads.UnloadModule(p.Name)
+}
+
+// farewell is how long the answer to power-off has to reach the host.
+const farewell = 200 * time.Millisecond
+
+// schedulePowerOff lets its own answer out first.
+func (a *guestAgent) schedulePowerOff() (any, error) {
+	time.AfterFunc(farewell, func() {
+		defer a.note.guard(nil)
+		a.note.printf("powers off")
+		if err := a.powerOff(); err != nil {
+			a.note.printf("power off: %v", err)
+		}
+	})
+	return nil, nil
+}

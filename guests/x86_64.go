@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package guests
+
+import (
+	"time"
+
+	"plugstorm/harness/vm"
+)
+
+// X8664 is QEMU's q35 PC: ACPI hotplug, DIMMs in memory blocks of 128 MiB.
+var X8664 = vm.Machines.Register(&vm.Machine{
+	Name:    "x86_64",
+	Doc:     "q35 PC with ACPI hotplug of DIMMs (128 MiB blocks) and vCPUs",
+	QEMU:    "qemu-system-x86_64",
+	Package: "qemu-system-x86",
+	Type:    "q35",
+	CPU:     map[vm.Accel]string{vm.TCG: "max", vm.KVM: "host"},
+	KVMOn:   "amd64",
+	Devices: []string{
+		"-device", "isa-serial,index=0,chardev=console",
+		"-device", "isa-serial,index=1,chardev=spare",
+	},
+	Console:    "ttyS0",
+	Spare:      "ttyS1",
+	VirtioPort: "virtio-serial-pci",
+	KernelArgs: append(commonArgs(), "edd=off"),
+	Arch:       "x86_64",
+	GOARCH:     "amd64",
+	MemMiB:     1024,
+	MaxMemMiB:  16384,
+	DIMM:       vm.DIMMGeometry{UnitMiB: 128, Slots: 32, Node: 1, AddEvent: "ACPI_DEVICE_OST"},
+	VCPU: vm.VCPUModel{
+		Driver: "%s-x86_64-cpu", Key: "socket-id", Props: "socket-id=%d,core-id=0,thread-id=0",
+		SMP:  "1,sockets=%[1]d,cores=1,threads=1,maxcpus=%[1]d",
+		Boot: 2, Plug: 2, Max: 64,
+		ColdPlugged: true, GuestOnlines: true,
+	},
+	BootReference: 6 * time.Second,
+	Defects: []vm.Defect{
+		{
+			ID: "tcg-vcpu-contexts", Accel: vm.TCG, VCPUAddsMax: true,
+			Doc: "under TCG every vCPU ever added keeps its translation context; add number maxcpus+1 aborts QEMU (tcg_register_thread). We count the adds and stop before it.",
+		},
+		{
+			ID: "tcg-vcpu-remove-heap", Accel: vm.TCG, Below: vm.Version{Major: 8}, NoVCPURemove: true,
+			Doc: "QEMU 7.2 corrupts its heap soon after a vCPU is removed under TCG. We don't remove vCPUs there.",
+		},
+	},
+})

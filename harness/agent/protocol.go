@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package agent is both ends' view of the channel between the controller and
+// PID 1 of the guest: newline-delimited JSON over a virtio-serial port (or a
+// spare serial line, for kernels whose virtio drivers are modules).
+//
+// The host sends a Request, the guest answers it with exactly one Reply that
+// carries the same ID; requests run side by side and replies come in any
+// order. A Reply with ID 0 is an unsolicited event. Either end ignores a line
+// that isn't JSON, so a line cut off by a reset does no harm.
+package agent
+
+import "encoding/json"
+
+// ProtocolVersion is raised when either end stops understanding the other.
+const ProtocolVersion = 1
+
+// PortName is the name of the virtio-serial port in the guest
+// (/sys/class/virtio-ports/*/name).
+const PortName = "plugstorm.agent"
+
+// MaxLine bounds one message in bytes, newline included. The guest is not
+// trusted: a longer line ends the conversation.
+const MaxLine = 4 << 20
+
+// A Request asks the guest's agent to do one thing.
+type Request struct {
+	ID     uint64          `json:"id"` // never 0
+	Method string          `json:"method"`
+	Params json.RawMessage `json:"params,omitempty"`
+}
+
+// A Reply answers the Request of the same ID, or is an event (ID 0).
+type Reply struct {
+	ID     uint64          `json:"id"`
+	Event  string          `json:"event,omitempty"` // for ID 0: EventHello, EventHeartbeat or EventWorkloadEnd
+	Result json.RawMessage `json:"result,omitempty"`
+	Error  *Error          `json:"error,omitempty"`
+}
+
+// An Error is a failure inside the guest. Errno keeps the kernel's own
+// answer, so that a legitimate refusal (EBUSY) can be told from a defect.
+type Error struct {
+	Message string `json:"message"`
+	Errno   string `json:"errno,omitempty"` // "EBUSY", empty when no system call failed
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Event names.
+const (
+	EventHello       = "hello"        // result: Hello; once, first message of the agent
+	EventHeartbeat   = "heartbeat"    // result: Heartbeat; about once a second
+	EventWorkloadEnd = "workload-end" // result: WorkloadStats; a workload ended by itself
+)
+
+// Methods, with the types of their params and result.
+const (
+	MethodHello         = "hello"          // nil -> Hello; for a host that missed the event, or restored a snapshot
+	MethodPing          = "ping"           // nil -> nil
+	MethodMemory        = "memory"         // MemoryParams -> MemoryReply
+	MethodSetBlock      = "set-block"      // SetBlockParams -> nil
+	MethodCPUs          = "cpus"           // nil -> CPUsReply
+	MethodSetCPU        = "set-cpu"        // SetCPUParams -> nil
+	MethodStartWorkload = "start-workload" // StartWorkloadParams -> nil
+	MethodStopWorkload  = "stop-workload"  // StopWorkloadParams -> WorkloadStats
+	MethodReadFile      = "read-file"      // FileParams -> FileReply
+	MethodWriteFile     = "write-file"     // FileParams -> nil
+	MethodLoadModule    = "load-module"    // ModuleParams -> nil
+	MethodUnloadModule  = "unload-module"  // ModuleParams -> nil
+	MethodPowerOff      = "power-off"      // nil -> nil, then the guest syncs and powers off
+)
+
+// Hello introduces the guest.
+type Hello struct {
+	Protocol   int      `json:"protocol"`
+	Release    string   `json:"release"`     // uname -r
+	Version    string   `json:"version"`     // uname -v
+	Arch       string   `json:"arch"`        // uname -m
+	UptimeMS   int64    `json:"uptime_ms"`   // CLOCK_BOOTTIME when the agent was ready
+	BlockBytes uint64   `json:"block_bytes"` // memory block size, 0 without memory hotplug
+	Modules    []string `json:"modules"`     // of ours, shipped in the initramfs and loadable
+	Missing    []string `json:"missing"`     // what this kernel lacks for us ("memory hotplug", "cgroup cpuset"), for the report
+	Transport  string   `json:"transport"`   // "virtio-serial" or "serial"
+}
+
+// A Heartbeat says that user space in the guest makes progress. It is never
+// the proof of life by itself: the same beat is written to the console, from
+// where it needs no virtio.
+type Heartbeat struct {
+	Seq       uint64 `json:"seq"`
+	UptimeMS  int64  `json:"uptime_ms"`
+	FreeKiB   uint64 `json:"free_kib"`
+	Workloads int    `json:"workloads"` // running now
+}
+
+// MemoryParams names a physical range. A zero Size asks for all of memory.
+type MemoryParams struct {
+	Start uint64 `json:"start"`
+	Size  uint64 `json:"size"`
+}
+
+// A Block is one memory block device (/sys/devices/system/memory/memoryN).
+type Block struct {
+	ID    uint64 `json:"id"`    // N; its first byte is at N*BlockBytes
+	State string `json:"state"` // "online", "offline", "going-offline"
+	Node  int    `json:"node"`  // -1 when the kernel doesn't say
+	Zones string `json:"zones"` // valid_zones, as the kernel prints it
+}
+
+// MemoryReply lists the memory blocks inside the asked range, by ID.
+type MemoryReply struct {
+	Present bool    `json:"present"` // every block of the range exists
+	Blocks  []Block `json:"blocks"`
+}
+
+// SetBlockParams brings a memory block online or offline. The call returns
+// when the kernel's write(2) does. After LimitMS the agent interrupts the
+// write with a signal (offlining loops for as long as a page can't be moved,
+// mm/memory_hotplug.c offline_pages) and answers with Errno EINTR.
+type SetBlockParams struct {
+	ID      uint64 `json:"id"`
+	Via     string `json:"via"`   // the attribute written: "state" or "online"
+	Value   string `json:"value"` // "online", "online_kernel", "online_movable", "offline"; "1" or "0" for Via "online"
+	LimitMS int64  `json:"limit_ms"`
+}
+
+// CPUsReply holds the kernel's CPU lists, expanded.
+type CPUsReply struct {
+	Possible []int       `json:"possible"`
+	Present  []int       `json:"present"`
+	Online   []int       `json:"online"`
+	Hardware map[int]int `json:"hardware"` // CPU number -> hardware ID where the kernel says (pseries physical_id); may be empty
+}
+
+// SetCPUParams brings a CPU online or offline, as SetBlockParams for blocks.
+type SetCPUParams struct {
+	CPU     int   `json:"cpu"`
+	Online  bool  `json:"online"`
+	LimitMS int64 `json:"limit_ms"`
+}
+
+// StartWorkloadParams starts the workload Name as instance ID.
+type StartWorkloadParams struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Params Params `json:"params"`
+}
+
+// StopWorkloadParams stops an instance. After LimitMS it is killed.
+type StopWorkloadParams struct {
+	ID      string `json:"id"`
+	LimitMS int64  `json:"limit_ms"`
+}
+
+// WorkloadStats says what an instance did.
+type WorkloadStats struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Rounds  uint64 `json:"rounds"`  // completed rounds
+	Refused uint64 `json:"refused"` // rounds that the kernel legitimately refused (EBUSY, ENOMEM, ...)
+	Error   string `json:"error"`   // why it ended by itself; empty after a stop
+}
+
+// FileParams reads or writes a small file in the guest (sysctl, sysrq, ...).
+type FileParams struct {
+	Path string `json:"path"`
+	Data string `json:"data,omitempty"`
+	Max  int    `json:"max,omitempty"` // for reads, bytes; 0 means 64 KiB
+}
+
+// FileReply is what a file held.
+type FileReply struct {
+	Data string `json:"data"`
+}
+
+// ModuleParams loads or unloads one of our kernel modules.
+type ModuleParams struct {
+	Name   string `json:"name"` // without ".ko"
+	Params string `json:"params,omitempty"`
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"plugstorm/harness/blame"
+	"plugstorm/harness/history"
+	"plugstorm/harness/run"
+	"plugstorm/harness/vm"
+	"plugstorm/images"
+)
+
+// runMachine does one machine's part of a run and judges it. An interrupted
+// run is judged too: what was recorded counts.
+func (a *app) runMachine(ctx context.Context, p *plan, m *vm.Machine) error {
+	emulator, version, err := vm.Emulator(ctx, m)
+	if err != nil {
+		return err
+	}
+	kernel, initramfs, err := a.kernel(ctx, p, m)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(p.dir, m.Name)
+	accel, err := a.chooseAccel(ctx, p.flags.accel, vm.Spec{
+		Machine: m, Emulator: emulator, Version: version, Kernel: kernel.Image, Initramfs: initramfs,
+	})
+	if err != nil {
+		return err
+	}
+	c := history.Case{
+		Machine: m.Name, Suite: p.scenario.Name, Seed: p.seed, Duration: p.duration,
+		Accel: string(accel), QEMU: version.String(), Command: p.flags.command(p, m.Name), ReplayOf: p.replayOf,
+		Kernel: history.Kernel{
+			Name: kernel.Name, Release: kernel.Release, Key: kernel.Key, Image: kernel.Image, Initramfs: initramfs,
+			Prebuilt: kernel.Prebuilt, Omitted: kernel.Omitted,
+		},
+	}
+	runError := run.Run(ctx, run.Config{
+		Case: c, Machine: m, Backend: vm.QEMU, Accel: accel, Emulator: emulator, Version: version,
+		Scenario: p.scenario.For(kernel.Prebuilt), Replay: p.steps[m.Name], Dir: dir, Watch: a.ui.run,
+	})
+	a.ui.close()
+	judged, err := judgeDir(dir, p.known)
+	if err == nil {
+		judged.Replay = replayWords(dir)
+		p.report.Machines = append(p.report.Machines, judged)
+	}
+	if errors.Is(runError, context.Canceled) {
+		return errors.Join(runError, a.reportRun(p))
+	}
+	return errors.Join(runError, err)
+}
+
+// kernel builds or finds what the run boots on a machine.
+func (a *app) kernel(ctx context.Context, p *plan, m *vm.Machine) (*images.Kernel, string, error) {
+	store, err := a.store()
+	if err != nil {
+		return nil, "", err
+	}
+	arch, err := images.Archs.Get(m.Arch)
+	if err != nil {
+		return nil, "", err
+	}
+	var kernel *images.Kernel
+	switch p.flags.kernel {
+	case "":
+		kernel, err = store.Build(ctx, arch, p.source, images.Options{Features: p.flags.features})
+	case "stock":
+		kernel, err = store.Stock(ctx, arch)
+	default:
+		kernel, err = store.Prebuilt(ctx, arch, p.flags.kernel)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	initramfs, err := store.Initramfs(ctx, kernel, arch)
+	a.ui.close()
+	return kernel, initramfs, err
+}
+
+// command is the command line that repeats a run on one machine from its
+// seed; "" for all machines.
+func (f *runFlags) command(p *plan, machine string) []string {
+	words := []string{"plugstorm", "run", "--suite", p.scenario.Name, "--seed", fmt.Sprint(p.seed), "--duration", p.duration.String()}
+	add := func(flag, value string) {
+		if value != "" {
+			words = append(words, flag, value)
+		}
+	}
+	if machine != "" {
+		add("--machine", machine)
+	}
+	for _, name := range f.machines {
+		if machine == "" {
+			add("--machine", name)
+		}
+	}
+	add("--kernel", f.kernel)
+	add("--tree", p.source.Tree)
+	for _, patch := range p.source.Patches {
+		add("--patch", patch)
+	}
+	for _, plant := range f.plants {
+		add("--plant", plant)
+	}
+	for _, feature := range f.features {
+		add("--feature", feature)
+	}
+	if p.source.Baseline != nil {
+		words = append(words, fmt.Sprintf("--baseline=%v", *p.source.Baseline))
+	}
+	if f.accel != "auto" {
+		add("--accel", f.accel)
+	}
+	return words
+}
+
+// kvmDeadline is how long a guest may take to come up under a KVM that works:
+// a second or two. Nothing is known of a host's slowness before its first
+// guest, so it is generous.
+const kvmDeadline = 30 * time.Second
+
+// chooseAccel decides how a guest is run. KVM is believed only after it has
+// booted this kernel once.
+func (a *app) chooseAccel(ctx context.Context, want string, spec vm.Spec) (vm.Accel, error) {
+	if want == string(vm.TCG) {
+		return vm.TCG, nil
+	}
+	a.ui.Stage("checking KVM for "+spec.Machine.Name, 0)
+	usable, err := vm.ProbeKVM(ctx, spec, filepath.Join(a.cache, "kvm.json"), kvmDeadline)
+	if err != nil {
+		return "", err
+	}
+	if usable.OK {
+		return vm.KVM, nil
+	}
+	if want == string(vm.KVM) {
+		return "", blame.Errorf(blame.Host, "use --accel tcg, or auto", "KVM does not work for %s here: %s", spec.Machine.Name, usable.Why)
+	}
+	return vm.TCG, nil
+}

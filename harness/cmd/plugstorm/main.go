@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command plugstorm stresses a Linux kernel's memory and CPU hotplug in QEMU
+// guests and judges what the kernel says about it.
+//
+// Exit codes: 0 clean, 1 the kernel has a finding, 2 wrong usage, 3 unknown or
+// not the kernel's fault.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"plugstorm/harness/blame"
+	"plugstorm/harness/verdict"
+
+	_ "plugstorm/guests" // registers the machines
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	os.Exit(execute(ctx, newApp(), os.Args[1:]))
+}
+
+// A verdictError carries a verdict that isn't clean out to the exit code. It
+// has been reported already.
+type verdictError struct{ status verdict.Status }
+
+func (e verdictError) Error() string { return string(e.status) }
+
+// execute runs a command line and returns its exit code.
+func execute(ctx context.Context, a *app, args []string) int {
+	root := a.command()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	a.ui.close()
+	var v verdictError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &v):
+		return v.status.ExitCode()
+	}
+	a.ui.error(err)
+	if blame.Of(err) == blame.User && ctx.Err() == nil {
+		return 2
+	}
+	return 3
+}
+
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "plugstorm",
+		Short: "fault-injection stress for Linux memory and CPU hotplug",
+		Long: `plugstorm boots x86_64 and pseries guests under QEMU, hot-adds and removes
+DIMMs and vCPUs while agents inside hammer slab caches and the hotplug paths,
+and judges what the kernel says about it.
+
+Exit codes: 0 clean, 1 the kernel has a finding, 2 wrong usage, 3 unknown or
+not the kernel's fault (hypervisor, host, plugstorm itself).`,
+		Example:       "  plugstorm doctor\n  plugstorm run --machine x86_64 --suite smoke\n  plugstorm run --plant s0a --seed 1 --json",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.PersistentFlags().BoolVarP(&a.ui.quiet, "quiet", "q", false, "print results only, no progress")
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return blame.On(blame.User, err, "see "+c.CommandPath()+" --help")
+	})
+	root.AddCommand(a.runCommand(), a.replayCommand(), a.judgeCommand(), a.triageCommand(),
+		a.doctorCommand(), a.imagesCommand())
+	for _, c := range root.Commands() {
+		userArgs(c)
+		for _, sub := range c.Commands() {
+			userArgs(sub)
+		}
+	}
+	return root
+}
+
+// userArgs makes a wrong number of arguments the user's fault, with the usage.
+func userArgs(c *cobra.Command) {
+	check := c.Args
+	if check == nil {
+		check = cobra.NoArgs
+	}
+	c.Args = func(c *cobra.Command, args []string) error {
+		if err := check(c, args); err != nil {
+			return blame.On(blame.User, err, fmt.Sprintf("usage: %s (see --help)", c.UseLine()))
+		}
+		return nil
+	}
+}

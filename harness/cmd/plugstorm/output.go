@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"plugstorm/harness/blame"
+	"plugstorm/harness/report"
+	"plugstorm/harness/verdict"
+)
+
+// names joins names for a flag's help.
+func names(list []string) string { return strings.Join(list, ", ") }
+
+// replayWords is the command that repeats a recorded schedule.
+func replayWords(dir string) []string { return []string{"plugstorm", "replay", dir} }
+
+// reportRun reports a run that has just ended.
+func (a *app) reportRun(p *plan) error {
+	p.report.Suite, p.report.Seed, p.report.Duration = p.scenario.Name, p.seed, p.duration
+	return a.writeReport(p)
+}
+
+// writeReport writes the report to the run directory and to stdout, and turns
+// the status into the command's error.
+func (a *app) writeReport(p *plan) error {
+	r := &p.report
+	r.Dir, r.Replay = p.dir, replayWords(p.dir)
+	var all []verdict.Status
+	for _, m := range r.Machines {
+		all = append(all, m.Verdict.Status)
+	}
+	r.Status = verdict.Merge(all...)
+	var text bytes.Buffer
+	if err := report.Text.Write(&text, r); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(p.dir, reportFile), text.Bytes(), 0o644); err != nil {
+		return blame.On(blame.Host, err, "free some space")
+	}
+	a.ui.close()
+	format := report.Text
+	if p.flags.json {
+		format = report.JSON
+	}
+	if err := format.Write(a.stdout, r); err != nil {
+		return blame.On(blame.Host, err, "")
+	}
+	if r.Status != verdict.Clean {
+		return verdictError{r.Status}
+	}
+	return nil
+}

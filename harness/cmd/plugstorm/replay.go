@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"plugstorm/harness/blame"
+	"plugstorm/harness/history"
+	"plugstorm/harness/schedule"
+	"plugstorm/harness/vm"
+)
+
+func (a *app) replayCommand() *cobra.Command {
+	f := &runFlags{}
+	c := &cobra.Command{
+		Use:   "replay DIR",
+		Short: "the same schedule again",
+		Long: `Replay repeats a recorded run, or one machine's part of it: the same kernel,
+the same steps on the same lanes with the same pauses. Steps come from
+schedule.json, which may be shortened by hand, and the kernel from the cache;
+it is rebuilt the same way if it is gone.`,
+		Example: "  plugstorm replay plugstorm-runs/20261121-120000-seed1/pseries",
+		Args:    cobra.ExactArgs(1),
+		RunE:    func(c *cobra.Command, args []string) error { return a.replay(c.Context(), f, args[0]) },
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.out, "out", "", "run directory, which must not exist yet (default below plugstorm-runs)")
+	flags.StringVar(&f.accel, "accel", "", "auto, kvm or tcg (default that of the recorded run)")
+	flags.BoolVar(&f.json, "json", false, "print one JSON object (docs/json.md)")
+	flags.StringVar(&f.known, "known", "default", "known-issues file, 'default' for ours, 'none'")
+	return c
+}
+
+// replay sets a run up from the record of an earlier one.
+func (a *app) replay(ctx context.Context, given *runFlags, dir string) error {
+	dirs, err := machineDirs(dir)
+	if err != nil {
+		return err
+	}
+	p := &plan{replayOf: dir, steps: map[string][]schedule.Step{}}
+	for _, d := range dirs {
+		if err := a.recorded(p, given, d); err != nil {
+			return err
+		}
+	}
+	if p.known, err = loadKnown(given.known); err != nil {
+		return err
+	}
+	if p.dir, err = makeRunDir(given.out, p.seed); err != nil {
+		return err
+	}
+	a.ui.Line(fmt.Sprintf("replaying %s; run directory %s", dir, p.dir))
+	for _, m := range p.machines {
+		if err := a.runMachine(ctx, p, m); err != nil {
+			return err
+		}
+	}
+	return a.reportRun(p)
+}
+
+// recorded takes one machine's recorded part into the plan.
+func (a *app) recorded(p *plan, given *runFlags, dir string) error {
+	h, err := history.Read(dir)
+	if err != nil {
+		return err
+	}
+	steps, err := history.Schedule(dir)
+	if err != nil {
+		return err
+	}
+	m, err := vm.Machines.Get(h.Case.Machine)
+	if err != nil {
+		return err
+	}
+	if p.scenario, err = schedule.Scenarios.Get(h.Case.Suite); err != nil {
+		return err
+	}
+	f, baselined, err := a.parseRun(h.Case.Command)
+	if err != nil {
+		return err
+	}
+	f.out, f.json, f.known = given.out, given.json, given.known
+	if given.accel != "" {
+		f.accel = given.accel
+	}
+	if p.source, err = f.source(baselined); err != nil {
+		return err
+	}
+	p.flags, p.seed, p.duration = f, h.Case.Seed, h.Case.Duration
+	p.machines = append(p.machines, m)
+	p.steps[m.Name] = append([]schedule.Step{}, steps...)
+	return nil
+}
+
+// parseRun reads the recorded command line of a run back into flags, with the
+// parser that read it the first time.
+func (a *app) parseRun(command []string) (f *runFlags, baselined bool, err error) {
+	if len(command) < 2 || command[0] != "plugstorm" || command[1] != "run" {
+		return nil, false, blame.Errorf(blame.User, "", "the record names no plugstorm run command but %q", command)
+	}
+	f = &runFlags{}
+	c := newRunCommand(f, nil)
+	if err := c.ParseFlags(command[2:]); err != nil {
+		return nil, false, blame.On(blame.User, err, "was the record written by another version of plugstorm?")
+	}
+	for _, path := range append([]string{f.tree}, f.patches...) {
+		if path == "" {
+			continue
+		}
+		if _, err := os.Stat(path); err != nil {
+			return nil, false, blame.On(blame.User, err, "the recorded run was built from it: bring it back")
+		}
+	}
+	return f, c.Flags().Changed("baseline"), nil
+}

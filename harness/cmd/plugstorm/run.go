@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"plugstorm/guests"
+	"plugstorm/harness/blame"
+	"plugstorm/harness/report"
+	"plugstorm/harness/schedule"
+	"plugstorm/harness/vm"
+	"plugstorm/images"
+	"plugstorm/suites"
+)
+
+// runFlags are what a run was asked for.
+type runFlags struct {
+	machines []string
+	suite    string
+	seed     int64
+	duration time.Duration
+	kernel   string
+	tree     string
+	patches  []string
+	plants   []string
+	features []string
+	baseline bool
+	accel    string
+	out      string
+	json     bool
+	known    string
+}
+
+func (a *app) runCommand() *cobra.Command {
+	f := &runFlags{}
+	return newRunCommand(f, func(c *cobra.Command, _ []string) error {
+		return a.run(c.Context(), f, c.Flags().Changed("seed"), c.Flags().Changed("baseline"))
+	})
+}
+
+// newRunCommand makes the run command, whose flags are f.
+func newRunCommand(f *runFlags, do func(*cobra.Command, []string) error) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "boot, storm, judge: a run directory and a verdict",
+		Long: `Run boots a guest of each machine, runs a suite on it, judges what its kernel
+said, and leaves a run directory that can be judged again and replayed.
+
+The kernel is Debian's linux-source-6.12 unless --tree or --kernel says
+otherwise; --patch and --plant are applied to a private copy. The exit code is
+0 for clean, 1 for a finding, 3 for unknown.`,
+		Example: `  plugstorm run                                      both machines, the default suite
+  plugstorm run --machine pseries --plant s0a --seed 1 --json
+  plugstorm run --tree ~/linux --patch fix.patch --suite storm --duration 10m
+  plugstorm run --machine x86_64 --kernel stock`,
+		RunE: do,
+	}
+	flags := c.Flags()
+	buildFlags(flags, f)
+	flags.StringVar(&f.suite, "suite", suites.Smoke.Name, "what to do: "+names(schedule.Scenarios.Names()))
+	flags.Int64Var(&f.seed, "seed", 0, "seed of the schedule, 0 or more (default random, always printed)")
+	flags.DurationVar(&f.duration, "duration", 0, "length of the storm on each machine, boots excluded (default the suite's)")
+	flags.StringVar(&f.accel, "accel", "auto", "auto, kvm or tcg")
+	flags.StringVar(&f.out, "out", "", "run directory, which must not exist yet (default below plugstorm-runs)")
+	flags.BoolVar(&f.json, "json", false, "print one JSON object (docs/json.md)")
+	flags.StringVar(&f.known, "known", "default", "known-issues file, 'default' for ours, 'none'")
+	return c
+}
+
+// buildFlags defines the flags that say which kernel, shared with images build.
+func buildFlags(flags *pflag.FlagSet, f *runFlags) {
+	var features []string
+	for _, feature := range images.Features() {
+		features = append(features, feature.Name)
+	}
+	flags.StringArrayVar(&f.machines, "machine", nil, "machine to run on, repeatable: "+names(vm.Machines.Names())+" (default x86_64 and pseries)")
+	flags.StringVar(&f.kernel, "kernel", "", "a prebuilt kernel image, or 'stock' for Debian's packaged one; goes without our modules")
+	flags.StringVar(&f.tree, "tree", "", "build from this kernel tree, which is never modified")
+	flags.StringArrayVar(&f.patches, "patch", nil, "patch file to apply, repeatable")
+	flags.StringArrayVar(&f.plants, "plant", nil, "bug to plant, repeatable; see plugstorm images list --plants")
+	flags.StringArrayVar(&f.features, "feature", nil, "kernel option set, repeatable: "+names(features))
+	flags.BoolVar(&f.baseline, "baseline", false, "apply the patches that quiet known reports first (default with --plant)")
+}
+
+// run performs the run command.
+func (a *app) run(ctx context.Context, f *runFlags, seeded, baselined bool) error {
+	p, err := a.plan(f, seeded, baselined)
+	if err != nil {
+		return err
+	}
+	a.ui.Line(fmt.Sprintf("suite %s, seed %d, %s per machine; run directory %s", p.scenario.Name, p.seed, p.duration, p.dir))
+	for _, m := range p.machines {
+		if err := a.runMachine(ctx, p, m); err != nil {
+			return err
+		}
+	}
+	return a.reportRun(p)
+}
+
+// A plan is a checked run: nothing of it can be the user's mistake any more,
+// except what only the kernel's build can find out.
+type plan struct {
+	flags    *runFlags
+	scenario *schedule.Scenario
+	machines []*vm.Machine
+	source   images.Source
+	seed     int64
+	duration time.Duration
+	dir      string
+	known    knownFile
+	steps    map[string][]schedule.Step // to replay, by machine; nil for a fresh run
+	replayOf string
+	report   report.Run
+}
+
+func (a *app) plan(f *runFlags, seeded, baselined bool) (*plan, error) {
+	p := &plan{flags: f, seed: f.seed, duration: f.duration}
+	var err error
+	if p.scenario, err = schedule.Scenarios.Get(f.suite); err != nil {
+		return nil, err
+	}
+	if p.machines, err = chosenMachines(f.machines); err != nil {
+		return nil, err
+	}
+	if err := checkFlags(f, len(p.machines)); err != nil {
+		return nil, err
+	}
+	if !seeded {
+		p.seed = rand.Int64N(math.MaxInt32) // small enough to type
+	}
+	if p.duration == 0 {
+		p.duration = p.scenario.Length
+	}
+	if p.known, err = loadKnown(f.known); err != nil {
+		return nil, err
+	}
+	if p.source, err = f.source(baselined); err != nil {
+		return nil, err
+	}
+	p.dir, err = makeRunDir(f.out, p.seed)
+	return p, err
+}
+
+// chosenMachines looks machines up, once each.
+func chosenMachines(names []string) ([]*vm.Machine, error) {
+	if len(names) == 0 {
+		return guests.Default(), nil
+	}
+	var chosen []*vm.Machine
+	seen := map[string]bool{}
+	for _, name := range names {
+		m, err := vm.Machines.Get(name)
+		if err != nil {
+			return nil, err
+		}
+		if !seen[name] {
+			chosen = append(chosen, m)
+		}
+		seen[name] = true
+	}
+	return chosen, nil
+}
+
+func checkFlags(f *runFlags, machines int) error {
+	const next = "see plugstorm run --help"
+	switch {
+	case f.seed < 0:
+		return blame.Errorf(blame.User, "choose a seed of 0 or more", "--seed %d is negative", f.seed)
+	case f.duration < 0:
+		return blame.Errorf(blame.User, next, "--duration %s is negative", f.duration)
+	case f.accel != "auto" && f.accel != string(vm.KVM) && f.accel != string(vm.TCG):
+		return blame.Errorf(blame.User, "choose one of: auto, kvm, tcg", "unknown accelerator %q", f.accel)
+	case f.kernel != "" && (f.tree != "" || len(f.patches)+len(f.plants)+len(f.features) > 0):
+		return blame.Errorf(blame.User, "leave out --kernel to build one", "--kernel is prebuilt: --tree, --patch, --plant and --feature can't change it")
+	case f.kernel != "" && f.kernel != "stock" && machines != 1:
+		return blame.Errorf(blame.User, "add --machine", "--kernel %s fits one machine only", f.kernel)
+	}
+	return nil
+}
+
+// source is what to build the kernel from. Paths become absolute here, so
+// that the command that repeats the run works from anywhere.
+func (f *runFlags) source(baselined bool) (images.Source, error) {
+	s := images.Source{Tree: f.tree, Plants: f.plants}
+	if baselined {
+		s.Baseline = &f.baseline
+	}
+	var err error
+	if s.Tree != "" {
+		if s.Tree, err = filepath.Abs(f.tree); err != nil {
+			return s, blame.On(blame.Host, err, "")
+		}
+	}
+	for _, patch := range f.patches {
+		abs, err := filepath.Abs(patch)
+		if err != nil {
+			return s, blame.On(blame.Host, err, "")
+		}
+		s.Patches = append(s.Patches, abs)
+	}
+	return s, nil
+}
+
+// makeRunDir makes the run directory, which must be new: a run never writes
+// over another one.
+func makeRunDir(out string, seed int64) (string, error) {
+	if out == "" {
+		out = filepath.Join("plugstorm-runs", time.Now().Format("20060102-150405")+"-seed"+strconv.FormatInt(seed, 10))
+	}
+	dir, err := filepath.Abs(out)
+	if err != nil {
+		return "", blame.On(blame.Host, err, "")
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return "", blame.On(blame.Host, err, "choose another directory with --out")
+	}
+	err = os.Mkdir(dir, 0o755)
+	if errors.Is(err, os.ErrExist) && emptyDir(dir) {
+		err = nil
+	}
+	if errors.Is(err, os.ErrExist) {
+		return "", blame.Errorf(blame.User, "choose a new directory with --out", "%s exists already; a run never overwrites another one", dir)
+	}
+	return dir, blame.On(blame.Host, err, "choose another directory with --out")
+}
+
+func emptyDir(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	return err == nil && len(entries) == 0
+}

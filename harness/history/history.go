@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package history is the append-only record of a run: everything that was
+// done and everything that happened, on one clock. Judges read it; nothing
+// else decides a verdict.
+//
+// A history is a file of JSON lines. The console's bytes are not repeated in
+// it: they are in the guest's console.log, and marks say when which byte came.
+package history
+
+import (
+	"time"
+
+	"plugstorm/harness/op"
+	"plugstorm/harness/schedule"
+)
+
+// Version is that of the event format. It is raised when a judge of the old
+// one would misread the new one.
+const Version = 1
+
+// A Type says what an event is about.
+type Type string
+
+// The types of events, and which fields of Event they fill.
+const (
+	RunStart   Type = "run-start"   // Case
+	GuestStart Type = "guest-start" // Guest; QEMU was started
+	AgentUp    Type = "agent-up"    // Guest, Text: what the agent said of itself
+	Console    Type = "console"     // Guest, Offset, Bytes: a piece of the console log came
+	StepBegin  Type = "step-begin"  // Guest, Seq, Step
+	StepEnd    Type = "step-end"    // Guest, Seq, Outcome, Text: why
+	Complaint  Type = "complaint"   // Guest, Text: title; the live scanner saw one, the judge looks for itself
+	Blind      Type = "blind"       // Guest, Text: from here on lockdep checks nothing in this guest
+	Silent     Type = "silent"      // Guest, Text: QEMU runs, and neither console nor agent show life
+	Workload   Type = "workload"    // Guest, Text: a workload ended by itself, or what it did
+	GuestEnd   Type = "guest-end"   // Guest, Text: reason, Exit
+	Fault      Type = "fault"       // Guest, Text, Party: something that isn't the kernel's went wrong
+	RunEnd     Type = "run-end"     // the run came to its planned end
+)
+
+// An Event is one line of a history.
+type Event struct {
+	At    time.Duration `json:"at_ns"` // since the start of the run
+	Type  Type          `json:"type"`
+	Guest int           `json:"guest,omitempty"` // which guest of the run, from 1
+	Seq   int           `json:"seq,omitempty"`   // which step of the run, from 1
+
+	Step    *schedule.Step `json:"step,omitempty"`
+	Setup   bool           `json:"setup,omitempty"` // the step brings a fresh guest to where the last one was
+	Outcome op.Outcome     `json:"outcome,omitempty"`
+
+	Offset int64 `json:"offset,omitempty"`
+	Bytes  int   `json:"bytes,omitempty"`
+
+	Text     string `json:"text,omitempty"`
+	Party    string `json:"party,omitempty"`    // blame.Party
+	Shutdown string `json:"shutdown,omitempty"` // of GuestEnd: the reason in QEMU's SHUTDOWN event ("guest-reset", ...)
+	Next     string `json:"next,omitempty"`     // what to do about it
+	Case     *Case  `json:"case,omitempty"`
+}
+
+// A Case is what a run was asked to do, and on what.
+type Case struct {
+	Version  int           `json:"version"`
+	Machine  string        `json:"machine"`
+	Suite    string        `json:"suite"`
+	Seed     int64         `json:"seed"`
+	Duration time.Duration `json:"duration_ns"`
+	Accel    string        `json:"accel"`
+	QEMU     string        `json:"qemu"` // version
+	Kernel   Kernel        `json:"kernel"`
+	Started  time.Time     `json:"started"`
+	Command  []string      `json:"command"`             // what reproduces the run, as words
+	ReplayOf string        `json:"replay_of,omitempty"` // the directory whose schedule this is
+}
+
+// A Kernel says what was tested.
+type Kernel struct {
+	Name      string   `json:"name"` // "6.12.117 +s0a"
+	Release   string   `json:"release"`
+	Key       string   `json:"key"`
+	Image     string   `json:"image"`
+	Initramfs string   `json:"initramfs"`
+	Prebuilt  bool     `json:"prebuilt,omitempty"`
+	Omitted   []string `json:"omitted,omitempty"`
+}

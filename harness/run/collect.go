@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package run
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"plugstorm/harness/agent"
+)
+
+const (
+	stopLimit    = 10 * time.Second // for a workload to clean up at the end
+	collectLimit = 20 * time.Second // for everything that is collected at the end; stretched
+	sysrqLimit   = 3 * time.Second  // for the agent to trigger a SysRq; stretched
+	quietAfter   = 500 * time.Millisecond
+)
+
+// collect gathers what the guest can still tell before it goes: after a
+// complaint the locks held (SysRq-d) and the blocked tasks (SysRq-w).
+func (g *guest) collect(why error) {
+	if errors.Is(why, errLost) || errors.Is(why, context.Canceled) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(g.ctx), g.vm.Deadline(collectLimit))
+	defer cancel()
+	if errors.Is(why, errTimeUp) {
+		g.stopWorkloads(ctx)
+	} else {
+		g.sysrq(ctx, 'd')
+		g.sysrq(ctx, 'w')
+	}
+	g.waitQuiet(ctx)
+	g.live.settle(0)
+}
+
+// sysrq asks the kernel for a report on its console, through the agent or,
+// when that doesn't answer, by typing on the console, for which the kernel
+// needs no user space.
+func (g *guest) sysrq(ctx context.Context, key byte) {
+	short, cancel := context.WithTimeout(ctx, g.vm.Deadline(sysrqLimit))
+	defer cancel()
+	file := agent.FileParams{Path: "/proc/sysrq-trigger", Data: string(key)}
+	if g.vm.Agent.Call(short, agent.MethodWriteFile, file, nil) != nil {
+		_ = g.vm.TypeSysRq(ctx, key) // a guest that hears nothing tells nothing
+	}
+}
+
+// waitQuiet waits until the console has had nothing to say for a moment.
+func (g *guest) waitQuiet(ctx context.Context) {
+	ticker := time.NewTicker(quietAfter / 5)
+	defer ticker.Stop()
+	for g.live.quietFor() < g.vm.Deadline(quietAfter) {
+		select {
+		case <-ticker.C:
+		case <-g.vm.Done():
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"plugstorm/harness/agent"
+	"plugstorm/harness/blame"
+	"plugstorm/harness/history"
+	"plugstorm/harness/qmp"
+	"plugstorm/harness/vm"
+)
+
+// Why a guest's time ended. errTimeUp and errRetired are no faults.
+var (
+	errTimeUp  = errors.New("the run's time is up")
+	errRetired = errors.New("retired")
+	errLost    = errors.New("lost")
+	errBoot    = errors.New("never came up")
+)
+
+func retired(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{errRetired}, args...)...)
+}
+
+func lost(p blame.Party, next, format string, args ...any) error {
+	return blame.On(p, fmt.Errorf("%w: "+format, append([]any{errLost}, args...)...), next)
+}
+
+// bootLimit bounds a boot, in multiples of the machine's reference: nothing
+// is known of this guest's slowness yet, so it is generous.
+const bootLimit = 20
+
+// A guest is one guest of a run.
+type guest struct {
+	*runner
+	vm       *vm.VM
+	number   int
+	ctx      context.Context
+	end      context.CancelCauseFunc // ends the guest's storm; the first cause counts
+	live     *live                   // what the console says, as it says it
+	shutdown atomic.Pointer[string]  // the reason of QEMU's SHUTDOWN event
+	side     sync.WaitGroup          // the goroutines that watch it
+}
+
+// oneGuest boots a guest, storms it, and ends it. It returns why it ended,
+// never nil.
+func (r *runner) oneGuest(parent context.Context) error {
+	ctx, end := context.WithCancelCause(parent)
+	defer end(nil)
+	g := &guest{runner: r, number: r.guest, ctx: ctx, end: end}
+	g.live = newLive(g.onComplaint)
+	r.progress("booting")
+	if err := g.start(); err != nil {
+		g.blame(err)
+		r.history.Add(history.Event{Type: history.GuestEnd, Guest: g.number, Text: err.Error()})
+		return fmt.Errorf("%w: %w", errBoot, err)
+	}
+	defer g.close()
+	g.side.Go(g.watchQEMU)
+	g.side.Go(g.watchConsole)
+	if err := g.boot(); err != nil {
+		end(err)
+		return fmt.Errorf("%w: %w", errBoot, err)
+	}
+	return g.storm()
+}
+
+// blame records a fault, unless it is only that the whole run was interrupted.
+func (g *guest) blame(err error) {
+	if !errors.Is(err, context.Canceled) {
+		g.fault(blame.Of(err), blame.Next(err), "guest %d: %v", g.number, err)
+	}
+}
+
+func (g *guest) start() error {
+	args := slices.Clone(g.cfg.Scenario.KernelArgs)
+	spec := vm.Spec{
+		Machine: g.cfg.Machine, Accel: g.cfg.Accel, Emulator: g.cfg.Emulator, Version: g.cfg.Version,
+		Kernel: g.cfg.Case.Kernel.Image, Initramfs: g.cfg.Case.Kernel.Initramfs, KernelArgs: args,
+		AutoOnline: autoOnline(append(slices.Clone(g.cfg.Machine.KernelArgs), args...)),
+		Dir:        filepath.Join(g.cfg.Dir, fmt.Sprintf("guest-%d", g.number)),
+		Console:    g.onConsole, OnEvent: g.onAgent,
+	}
+	g.history.Add(history.Event{Type: history.GuestStart, Guest: g.number})
+	var err error
+	g.vm, err = g.cfg.Backend.Start(g.ctx, spec)
+	return err
+}
+
+// autoOnline reports whether the last memhp_default_state on a kernel command
+// line brings new memory online by itself.
+func autoOnline(args []string) bool {
+	online := false
+	for _, a := range args {
+		if value, ok := strings.CutPrefix(a, "memhp_default_state="); ok {
+			online = strings.HasPrefix(value, "online")
+		}
+	}
+	return online
+}
+
+// boot waits for the guest's agent.
+func (g *guest) boot() error {
+	ctx, cancel := context.WithTimeout(g.ctx, bootLimit*g.cfg.Machine.BootReference)
+	defer cancel()
+	hello, err := g.vm.WaitAgent(ctx)
+	if err != nil {
+		if cause := context.Cause(g.ctx); cause != nil {
+			return cause // a panic while booting, or QEMU's end: recorded already
+		}
+		err := lost(blame.Harness, "read "+filepath.Join(g.vm.Spec.Dir, vm.ConsoleLog)+": has this kernel an initramfs, this console and virtio-serial or a second serial line?",
+			"the kernel did not bring up our agent within %s", bootLimit*g.cfg.Machine.BootReference)
+		g.blame(err)
+		return err
+	}
+	text, _ := json.Marshal(hello)
+	g.history.Add(history.Event{Type: history.AgentUp, Guest: g.number, Text: string(text)})
+	g.live.alive()
+	if g.stormed.IsZero() {
+		g.stormed = time.Now()
+	}
+	return nil
+}
+
+// close ends QEMU and writes down how it ended.
+func (g *guest) close() {
+	g.vm.Close()
+	g.side.Wait()
+	e := history.Event{Type: history.GuestEnd, Guest: g.number, Text: fmt.Sprint(context.Cause(g.ctx))}
+	if exit := g.vm.Exit(); !exit.Asked {
+		e.Text += "; QEMU: " + exit.String()
+	}
+	if reason := g.shutdown.Load(); reason != nil {
+		e.Shutdown = *reason
+	}
+	g.history.Add(e)
+}
+
+// watchQEMU ends the guest when QEMU ends, and notes why QEMU says it did.
+func (g *guest) watchQEMU() {
+	for e := range g.vm.Monitor.Watch(context.WithoutCancel(g.ctx), qmp.EventShutdown) {
+		if data, err := e.Decode(); err == nil {
+			reason := data.(qmp.Shutdown).Reason
+			g.shutdown.Store(&reason)
+		}
+	}
+	select { // the monitor is gone: is QEMU?
+	case <-g.vm.Ended():
+	case <-time.After(qemuEndGrace):
+		g.loseQEMU(lost(blame.Hypervisor, "", "QEMU closed its monitor (%v) and lives on", g.vm.Monitor.Err()))
+		return
+	}
+	exit := g.vm.Exit()
+	reason := g.shutdown.Load()
+	switch {
+	case exit.Asked:
+	case reason != nil && strings.HasPrefix(*reason, "guest-"):
+		g.end(retired("the guest ended by itself (%s)", *reason))
+	default:
+		g.loseQEMU(lost(blame.Hypervisor, "see "+filepath.Join(g.vm.Spec.Dir, vm.StderrFile), "QEMU died: %s", exit))
+	}
+}
+
+// watchConsole ends the guest when its console can't be recorded any more.
+func (g *guest) watchConsole() {
+	<-g.vm.Done()
+	if err := g.vm.ConsoleError(); err != nil {
+		g.loseQEMU(fmt.Errorf("%w: %w", errLost, err))
+	}
+}
+
+// qemuEndGrace is how long QEMU may outlive its monitor when it ends.
+const qemuEndGrace = 10 * time.Second
+
+// loseQEMU ends the guest through no fault of the kernel's. If the guest's end
+// had another cause already, QEMU's death is no news.
+func (g *guest) loseQEMU(err error) {
+	if g.ctx.Err() == nil {
+		g.blame(err)
+	}
+	g.end(err)
+}
+
+// onAgent records what the agent says unasked.
+func (g *guest) onAgent(r agent.Reply) {
+	switch r.Event {
+	case agent.EventHeartbeat:
+		g.live.alive()
+	case agent.EventWorkloadEnd:
+		g.history.Add(history.Event{Type: history.Workload, Guest: g.number, Text: string(r.Result)})
+	}
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package run
+
+import (
+	"bytes"
+	"sync"
+	"time"
+
+	"plugstorm/harness/console"
+	"plugstorm/harness/history"
+	"plugstorm/harness/splat"
+)
+
+// heartbeat is what the agent writes to the console through /dev/kmsg. It
+// needs neither virtio nor a reader in user space.
+var heartbeat = []byte("plugstorm: heartbeat")
+
+// live reads the console while the guest runs, only to decide whether the
+// guest is still worth anything. The judge reads the whole log again.
+type live struct {
+	mu        sync.Mutex
+	scanner   *splat.Scanner
+	complaint func(splat.Finding)
+	tail      []byte    // the end of the last piece: a heartbeat may be cut
+	sign      time.Time // the last sign of life
+	output    time.Time // the last console output
+}
+
+func newLive(complaint func(splat.Finding)) *live {
+	now := time.Now()
+	return &live{scanner: splat.NewScanner(), complaint: complaint, sign: now, output: now}
+}
+
+// feed takes a piece of the console.
+func (l *live) feed(data []byte) {
+	l.mu.Lock()
+	_, _ = l.scanner.Write(data)
+	l.output = time.Now()
+	l.tail = append(l.tail, data...)
+	if bytes.Contains(l.tail, heartbeat) {
+		l.sign = l.output
+	}
+	l.tail = append(l.tail[:0], l.tail[max(0, len(l.tail)-len(heartbeat)+1):]...)
+	l.mu.Unlock()
+	l.report()
+}
+
+// report hands complete complaints on.
+func (l *live) report() {
+	for {
+		l.mu.Lock()
+		f, ok := l.scanner.Next()
+		l.mu.Unlock()
+		if !ok {
+			return
+		}
+		l.complaint(f)
+	}
+}
+
+// settle completes a complaint that has begun if the console has been quiet
+// for d since.
+func (l *live) settle(d time.Duration) {
+	l.mu.Lock()
+	if l.scanner.Pending() && time.Since(l.output) > d {
+		l.scanner.Flush()
+	}
+	l.mu.Unlock()
+	l.report()
+}
+
+// alive notes a sign of life.
+func (l *live) alive() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sign = time.Now()
+}
+
+// silentFor is how long the guest has given no sign of life.
+func (l *live) silentFor() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Since(l.sign)
+}
+
+// quietFor is how long the console has been quiet.
+func (l *live) quietFor() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Since(l.output)
+}
+
+// onConsole records when a piece of the console came, and reads it.
+func (g *guest) onConsole(c console.Chunk) error {
+	g.history.AddAt(c.At, history.Event{Type: history.Console, Guest: g.number, Offset: c.Offset, Bytes: len(c.Data)})
+	g.live.feed(c.Data)
+	return nil
+}
+
+// onComplaint ends the guest's storm when a complaint means that it is no
+// longer worth testing: lockdep has switched itself off, something died, or
+// something is stuck. After a mere warning it goes on.
+func (g *guest) onComplaint(f splat.Finding) {
+	g.seen.Add(1)
+	g.history.Add(history.Event{Type: history.Complaint, Guest: g.number, Text: f.Title})
+	if f.Blinds {
+		g.history.Add(history.Event{Type: history.Blind, Guest: g.number, Text: f.Title})
+	}
+	switch {
+	case f.Fatal:
+		g.end(retired("fatal: %s", f.Title))
+	case f.Blinds:
+		g.end(retired("blind after: %s", f.Title))
+	case f.Hang:
+		g.end(retired("stuck: %s", f.Title))
+	}
+}

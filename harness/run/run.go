@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package run is the one loop: it takes steps from a schedule, does them to a
+// guest, and writes everything into a history. It judges nothing; the little
+// that it decides while the guest runs (is this guest still worth anything?)
+// it writes down as well.
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"plugstorm/harness/blame"
+	"plugstorm/harness/history"
+	"plugstorm/harness/schedule"
+	"plugstorm/harness/vm"
+)
+
+// A Config is a run of one scenario on one machine.
+type Config struct {
+	Case     history.Case // Started is filled in
+	Machine  *vm.Machine
+	Backend  *vm.Backend
+	Accel    vm.Accel
+	Emulator string
+	Version  vm.Version
+	Scenario *schedule.Scenario
+	Replay   []schedule.Step // nil: draw from Case.Seed
+	Dir      string          // the run's directory; must not hold a run yet
+
+	// Watch is told now and then how the run goes, from any goroutine. May be nil.
+	Watch func(Progress)
+}
+
+// Progress is how far a run has come.
+type Progress struct {
+	Machine  string
+	Phase    string        // "booting", "storming", "collecting"
+	Elapsed  time.Duration // of the storm
+	Total    time.Duration
+	Guest    int // which one, from 1
+	Steps    int // finished
+	Findings int // complaints seen live, repetitions included
+}
+
+// maxFaults is how many guests a run may lose in a row, to QEMU's death or to
+// a failed boot, before it gives up.
+const maxFaults = 3
+
+// Run performs a run. Its error is about recording only (and about a run
+// interrupted by ctx): how the guest fared is in the history. It blocks for
+// Case.Duration and the boots, and leaves no process behind.
+func Run(ctx context.Context, cfg Config) error {
+	if err := os.MkdirAll(cfg.Dir, 0o755); err != nil {
+		return blame.On(blame.Host, err, "choose another directory with --out")
+	}
+	cfg.Case.Version, cfg.Case.Started = history.Version, time.Now()
+	h, err := history.Create(cfg.Dir, cfg.Case.Started)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	if err := history.WriteJSON(filepath.Join(cfg.Dir, history.CaseFile), cfg.Case); err != nil {
+		return err
+	}
+	h.Add(history.Event{Type: history.RunStart, Case: &cfg.Case})
+	budget := vm.BudgetOf(cfg.Machine, cfg.Accel, cfg.Version)
+	r := &runner{cfg: cfg, history: h, lanes: schedule.Sequences(cfg.Scenario, cfg.Machine, budget, cfg.Case.Seed)}
+	if cfg.Replay != nil {
+		schedule.Replay(r.lanes, cfg.Replay)
+	}
+	return errors.Join(r.loop(ctx), h.Err(), r.saveSchedule())
+}
+
+// A runner is one run in progress.
+type runner struct {
+	cfg     Config
+	history *history.Writer
+	lanes   []*schedule.Sequence
+
+	seq      atomic.Int64 // of the last step begun
+	finished atomic.Int64 // steps
+	seen     atomic.Int64 // complaints
+	guest    int
+	stormed  time.Time // when the first guest was up; zero before
+}
+
+// left is how much of the storm is to come.
+func (r *runner) left() time.Duration {
+	if r.stormed.IsZero() {
+		return r.cfg.Case.Duration
+	}
+	return r.cfg.Case.Duration - time.Since(r.stormed)
+}
+
+// loop runs guest after guest until the time is up.
+func (r *runner) loop(ctx context.Context) error {
+	faults := 0
+	for r.left() > 0 {
+		r.guest++
+		why := r.oneGuest(ctx)
+		switch {
+		case ctx.Err() != nil:
+			r.fault(blame.User, "", "interrupted after %s", time.Since(r.cfg.Case.Started).Round(time.Second))
+			return blame.Errorf(blame.User, "", "interrupted: %w", context.Cause(ctx))
+		case r.history.Err() != nil:
+			return nil // Run reports it
+		case errors.Is(why, errTimeUp):
+			faults = 0
+		case errors.Is(why, errRetired) && !errors.Is(why, errBoot):
+			faults = 0
+		default:
+			faults++
+			if faults >= maxFaults {
+				r.fault(blame.Of(why), "", "giving up: lost %d guests in a row", faults)
+				return nil
+			}
+		}
+	}
+	r.history.Add(history.Event{Type: history.RunEnd})
+	return nil
+}
+
+// fault records that something that isn't the kernel's went wrong.
+func (r *runner) fault(p blame.Party, next, format string, args ...any) {
+	r.history.Add(history.Event{Type: history.Fault, Guest: r.guest, Party: string(p), Next: next, Text: fmt.Sprintf(format, args...)})
+}
+
+// saveSchedule writes the steps that were begun, for replay.
+func (r *runner) saveSchedule() error {
+	h, err := history.Read(r.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	return history.WriteJSON(filepath.Join(r.cfg.Dir, history.ScheduleFile), h.Steps())
+}
+
+func (r *runner) progress(phase string) {
+	if r.cfg.Watch == nil {
+		return
+	}
+	p := Progress{
+		Machine: r.cfg.Machine.Name, Phase: phase, Total: r.cfg.Case.Duration, Guest: r.guest,
+		Steps: int(r.finished.Load()), Findings: int(r.seen.Load()),
+	}
+	if !r.stormed.IsZero() {
+		p.Elapsed = time.Since(r.stormed)
+	}
+	r.cfg.Watch(p)
+}

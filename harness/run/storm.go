@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"plugstorm/harness/agent"
+	"plugstorm/harness/blame"
+	"plugstorm/harness/history"
+	"plugstorm/harness/op"
+	"plugstorm/harness/qmp"
+	"plugstorm/harness/schedule"
+	"plugstorm/harness/vm"
+)
+
+// storm runs all lanes until the guest's end is called. It returns why.
+func (g *guest) storm() error {
+	timer := time.AfterFunc(g.left(), func() { g.end(errTimeUp) })
+	defer timer.Stop()
+	var lanes sync.WaitGroup
+	g.side.Go(g.watchHealth)
+	g.startWorkloads()
+	for _, lane := range g.lanes {
+		lanes.Go(func() { g.runLane(lane) })
+	}
+	<-g.ctx.Done()
+	lanes.Wait()
+	why := context.Cause(g.ctx)
+	g.progress("collecting")
+	g.collect(why)
+	return why
+}
+
+// startWorkloads starts what the scenario wants to run all the time.
+func (g *guest) startWorkloads() {
+	for _, w := range g.cfg.Scenario.Workloads {
+		start := w
+		start.Params.Seed = g.cfg.Case.Seed
+		g.step(schedule.Step{Lane: "workloads", Op: op.Spec{Kind: op.WorkloadStartOp, Op: &start}}, true)
+	}
+}
+
+// runLane sets the lane's devices up and then does its steps one by one.
+func (g *guest) runLane(lane *schedule.Sequence) {
+	for _, spec := range lane.Setup() {
+		if g.ctx.Err() != nil {
+			return
+		}
+		g.step(schedule.Step{Lane: lane.Lane(), Op: spec}, true)
+	}
+	for g.ctx.Err() == nil {
+		step, ok := lane.Next()
+		if !ok || !pause(g.ctx, step.Gap) {
+			return
+		}
+		g.step(step, false)
+	}
+}
+
+// pause waits for d or ctx, and reports whether d passed.
+func pause(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// step does one step and records how it ended.
+func (g *guest) step(step schedule.Step, setup bool) {
+	seq := int(g.seq.Add(1))
+	g.history.Add(history.Event{Type: history.StepBegin, Guest: g.number, Seq: seq, Step: &step, Setup: setup})
+	ctx, cancel := context.WithTimeout(g.ctx, g.vm.Deadline(step.Op.Kind.Deadline))
+	defer cancel()
+	err := step.Op.Op.Inject(ctx, g.vm)
+	if err == nil {
+		err = step.Op.Op.Confirm(ctx, g.vm)
+	}
+	outcome := op.OutcomeOf(err, context.Cause(ctx))
+	if outcome == op.Hung && !g.answers() {
+		outcome = "" // the guest is silent as a whole: watchHealth deals with it
+	}
+	end := history.Event{Type: history.StepEnd, Guest: g.number, Seq: seq, Outcome: outcome}
+	if err != nil {
+		end.Text = err.Error()
+	}
+	g.history.Add(end)
+	g.finished.Add(1)
+	g.react(step, outcome, err)
+}
+
+// react draws the consequences of a step that didn't go well.
+func (g *guest) react(step schedule.Step, outcome op.Outcome, err error) {
+	name := step.Op.Kind.Name
+	switch {
+	case errors.Is(err, op.ErrSpent):
+		g.end(retired("%v", err))
+	case outcome == op.Hung:
+		g.end(retired("%s hung for %s", name, g.vm.Deadline(step.Op.Kind.Deadline).Round(time.Second)))
+	case outcome == op.Broken && op.Gone(err):
+		<-g.ctx.Done() // watchQEMU finds out why; the lane can't go on
+	case outcome == op.Broken:
+		g.fault(blame.Of(err), blame.Next(err), "guest %d: %s: %v", g.number, name, err)
+	}
+}
+
+// answers reports whether the agent still answers.
+func (g *guest) answers() bool {
+	ctx, cancel := context.WithTimeout(g.ctx, g.vm.Deadline(answerLimit))
+	defer cancel()
+	return g.vm.Agent.Call(ctx, agent.MethodPing, nil, nil) == nil
+}
+
+const (
+	healthEvery  = time.Second
+	settleAfter  = time.Second      // quiet that ends a complaint nobody continued
+	silenceLimit = 30 * time.Second // without any sign of life; stretched by slowness
+	answerLimit  = 15 * time.Second // for the agent to answer a ping; stretched
+	qmpLimit     = 20 * time.Second // for QEMU itself to answer; the guest has no say in it
+)
+
+// watchHealth looks at the guest now and then until its storm ends.
+func (g *guest) watchHealth() {
+	ticker := time.NewTicker(healthEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-g.ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		g.progress("storming")
+		g.live.settle(g.vm.Deadline(settleAfter))
+		if g.history.Err() != nil {
+			g.end(lost(blame.Host, "", "recording failed"))
+			return
+		}
+		if silent := g.live.silentFor(); silent > g.vm.Deadline(silenceLimit) {
+			g.judgeSilence(silent)
+			return
+		}
+	}
+}
+
+// judgeSilence decides whose silence it is: QEMU's, when its monitor is dumb
+// too, or the guest kernel's.
+func (g *guest) judgeSilence(silent time.Duration) {
+	ctx, cancel := context.WithTimeout(g.ctx, qmpLimit)
+	defer cancel()
+	status, err := qmp.QueryStatus(ctx, g.vm.Monitor)
+	switch {
+	case op.Gone(err): // watchQEMU deals with it
+	case err != nil:
+		g.loseQEMU(lost(blame.Hypervisor, "is it stopped, or starved? see "+filepath.Join(g.vm.Spec.Dir, vm.StderrFile),
+			"QEMU does not answer its monitor for %s: %v", qmpLimit, err))
+	default:
+		text := fmt.Sprintf("no heartbeat, neither on the console nor from the agent, for %s; QEMU says the guest is %s", silent.Round(time.Second), status.Status)
+		g.history.Add(history.Event{Type: history.Silent, Guest: g.number, Text: text})
+		g.end(retired("silent: %s", text))
+	}
+}
+
+// stopWorkloads stops the scenario's workloads so that they clean up under
+// our eyes, and records what they did.
+func (g *guest) stopWorkloads(ctx context.Context) {
+	for _, w := range g.cfg.Scenario.Workloads {
+		var stats agent.WorkloadStats
+		params := agent.StopWorkloadParams{ID: w.ID, LimitMS: g.vm.Deadline(stopLimit).Milliseconds()}
+		if err := g.vm.Agent.Call(ctx, agent.MethodStopWorkload, params, &stats); err != nil {
+			continue // it never started, or the guest is gone: both are recorded elsewhere
+		}
+		text, _ := json.Marshal(stats)
+		g.history.Add(history.Event{Type: history.Workload, Guest: g.number, Text: string(text)})
+	}
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package schedule decides which op comes when, on which lane, from a seed.
+// It is pure: the same seed, scenario, machine and budget give the same
+// steps, whatever the guest answers, so that two kernels can be compared.
+package schedule
+
+import (
+	"hash/fnv"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"plugstorm/harness/agent"
+	"plugstorm/harness/catalog"
+	"plugstorm/harness/op"
+	"plugstorm/harness/vm"
+)
+
+// A Scenario is a way to storm a guest.
+type Scenario struct {
+	Name, Doc string
+	Source    string // where the idea comes from: a thread, a commit; may be empty
+
+	Lanes     []Lane             // run side by side, each step by step
+	Workloads []op.WorkloadStart // run in the guest from the start to the end
+	Length    time.Duration      // default duration of a run, boots excluded
+
+	KernelArgs []string // in addition to the machine's
+}
+
+// For is the scenario as a kernel can run it. One without our modules goes
+// without the workloads that need them.
+func (s *Scenario) For(prebuilt bool) *Scenario {
+	if !prebuilt {
+		return s
+	}
+	fit := *s
+	fit.Workloads = nil
+	for _, w := range s.Workloads {
+		if workload, err := agent.Workloads.Get(w.Name); err == nil && len(workload.Modules) == 0 {
+			fit.Workloads = append(fit.Workloads, w)
+		}
+	}
+	fit.Lanes = slices.Clone(s.Lanes)
+	for i := range fit.Lanes {
+		fit.Lanes[i].Workloads = slices.DeleteFunc(slices.Clone(s.Lanes[i].Workloads),
+			func(w *agent.Workload) bool { return len(w.Modules) > 0 })
+	}
+	return &fit
+}
+
+// Scenarios is the catalog of all scenarios.
+var Scenarios = catalog.New("suite", func(s *Scenario) (string, string) { return s.Name, s.Doc })
+
+// A Lane does one step after another, with devices that no other lane
+// touches.
+type Lane struct {
+	Name string
+	Mix  []Weight      // what it does
+	Gap  time.Duration // mean pause between steps, exponentially distributed; 0 for none
+
+	DIMMs     int // DIMM slots it owns
+	MaxUnits  int // largest DIMM, in the machine's units; 0 means 1
+	VCPUs     int // pluggable vCPUs it owns
+	CPUs      int // CPUs that are always there which it owns, CPU 0 never among them
+	Workloads []*agent.Workload
+	Threads   int // of a drawn workload, at most
+}
+
+// A Weight says how often a lane draws an op of a kind, relative to its others.
+type Weight struct {
+	Kind   *op.Kind
+	Weight int
+}
+
+// A Step is one op of a schedule.
+type Step struct {
+	Lane  string        `json:"lane"`
+	Index int           `json:"index"` // in its lane, from 0
+	Gap   time.Duration `json:"gap_ns"`
+	Op    op.Spec       `json:"op"`
+}
+
+// A Sequence is the list of a lane's steps: endless when drawn, finite when
+// recorded. It is not safe for concurrent use.
+type Sequence struct {
+	lane     Lane
+	state    *op.State
+	rand     *rand.Rand
+	index    int
+	recorded []Step // nil for a drawn sequence
+}
+
+// Sequences makes the sequences of all lanes of a scenario, which share the
+// machine's devices out among themselves in order.
+func Sequences(s *Scenario, m *vm.Machine, b vm.Budget, seed int64) []*Sequence {
+	var all []*Sequence
+	dimm, vcpu, cpu := 0, m.VCPU.Boot, 1
+	for _, lane := range s.Lanes {
+		share := op.Share{
+			Name: lane.Name, FirstDIMM: dimm, DIMMs: lane.DIMMs, MaxUnits: lane.MaxUnits,
+			VCPUs: numbers(vcpu, lane.VCPUs, m.VCPU.Boot+m.VCPU.Plug),
+			CPUs:  numbers(cpu, lane.CPUs, m.VCPU.Boot), Workloads: lane.Workloads, Threads: lane.Threads,
+		}
+		dimm, vcpu, cpu = dimm+lane.DIMMs, vcpu+lane.VCPUs, cpu+lane.CPUs
+		all = append(all, &Sequence{lane: lane, state: op.NewState(m, b, share), rand: laneRand(seed, lane.Name)})
+	}
+	return all
+}
+
+// numbers lists up to n numbers from first, below end.
+func numbers(first, n, end int) []int {
+	var list []int
+	for i := first; i < first+n && i < end; i++ {
+		list = append(list, i)
+	}
+	return list
+}
+
+// laneRand is the randomness of a lane: its own, so that a change to one lane
+// leaves the others as they are.
+func laneRand(seed int64, lane string) *rand.Rand {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(lane))
+	return rand.New(rand.NewPCG(uint64(seed), h.Sum64()))
+}
+
+// Lane returns the lane's name.
+func (q *Sequence) Lane() string { return q.lane.Name }
+
+// Setup lists the ops that bring a fresh guest to where the steps so far, all
+// done, would have brought it.
+func (q *Sequence) Setup() []op.Spec { return q.state.Setup() }
+
+// Replay makes the sequences of s replay recorded steps instead of drawing.
+func Replay(all []*Sequence, steps []Step) {
+	for _, q := range all {
+		q.recorded = []Step{}
+		for _, step := range steps {
+			if step.Lane == q.lane.Name {
+				q.recorded = append(q.recorded, step)
+			}
+		}
+	}
+}
+
+// Next returns the lane's next step. It reports false when nothing is left
+// that the lane could do on this machine, or the recording has ended.
+func (q *Sequence) Next() (Step, bool) {
+	if q.recorded != nil {
+		return q.nextRecorded()
+	}
+	weights, total := q.possible()
+	if total == 0 {
+		return Step{}, false
+	}
+	spec := weights.draw(q.rand, total)
+	spec.Op.Apply(q.state)
+	step := Step{Lane: q.lane.Name, Index: q.index, Op: spec}
+	if q.lane.Gap > 0 {
+		step.Gap = time.Duration(q.rand.ExpFloat64() * float64(q.lane.Gap))
+	}
+	q.index++
+	return step, true
+}
+
+func (q *Sequence) nextRecorded() (Step, bool) {
+	if len(q.recorded) == 0 {
+		return Step{}, false
+	}
+	step := q.recorded[0]
+	q.recorded = q.recorded[1:]
+	step.Op.Op.Apply(q.state)
+	return step, true
+}
+
+// candidates are the ops that fit the state, each with its weight.
+type candidates []struct {
+	spec   op.Spec
+	weight int
+}
+
+// possible draws one op of every kind of the mix and keeps those that fit.
+func (q *Sequence) possible() (candidates, int) {
+	var fit candidates
+	total := 0
+	for _, w := range q.lane.Mix {
+		if o := w.Kind.Draw(q.rand, q.state); o != nil {
+			fit = append(fit, struct {
+				spec   op.Spec
+				weight int
+			}{op.Spec{Kind: w.Kind, Op: o}, w.Weight})
+			total += w.Weight
+		}
+	}
+	return fit, total
+}
+
+func (c candidates) draw(r *rand.Rand, total int) op.Spec {
+	n := r.IntN(total)
+	for _, candidate := range c {
+		if n -= candidate.weight; n < 0 {
+			return candidate.spec
+		}
+	}
+	panic("schedule: weights don't add up to their total")
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package splat
+
+import "strings"
+
+// BadUnlock reads reports about unlocking what isn't locked.
+var BadUnlock = register(&Detector{
+	Name: "bad_unlock",
+	Doc: "A lock released that the task doesn't hold (kernel/locking/lockdep.c print_unlock_imbalance_bug). " +
+		"Identity: the lock class and the releasing function.",
+	Anchors: []string{"bad unlock balance"},
+	Begins:  matching(`(?:WARNING|BUG): bad unlock balance detected!`),
+	Read: func(r *Report, f *Finding) {
+		f.Type, f.Blinds = TypeLockdep, true
+		f.Locks = r.locks()
+		f.Stack = r.backtrace()
+		var at []string
+		if _, i := r.After("is trying to release lock"); i >= 0 {
+			for _, e := range r.events() {
+				if e.line > i && e.kind == frame {
+					at = append(at, e.fn)
+				}
+			}
+		}
+		f.in(severity(r.Head())+": bad unlock balance", at)
+		f.lockIdentity()
+		if fn := f.culprit(); fn != "" {
+			f.Identity += " by " + fn
+		}
+		f.Corrupted = f.Corrupted || len(f.Stack) == 0
+	},
+})
+
+// severity returns the word that a lockdep heading begins with: it was "BUG"
+// or "INFO" before 4.13 and is "WARNING" since.
+func severity(head string) string {
+	for _, word := range []string{"BUG", "INFO"} {
+		if strings.Contains(head, word+":") {
+			return word
+		}
+	}
+	return "WARNING"
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package splat
+
+import "regexp"
+
+// KernelBug reads BUG and BUG_ON.
+var KernelBug = register(&Detector{
+	Name: "kernel_bug",
+	Doc: "BUG and BUG_ON (lib/bug.c report_bug). List corruption and bad user copies have titles of their own. " +
+		"Identity: the function and its two noteworthy callers.",
+	Anchors: []string{"kernel BUG at", "Kernel BUG at", "kernel BUG in"},
+	Begins:  kernelBugRE.MatchString,
+	Sequel: func(first *Report, _ string) bool {
+		return first.detector == PageDump || first.detector == ListCorruption || first.detector.Name == "rust"
+	},
+	Read: readKernelBug,
+})
+
+var kernelBugRE = regexp.MustCompile(`[kK]ernel BUG (?:at|in) (\S+)`)
+
+func readKernelBug(r *Report, f *Finding) {
+	f.Type, f.Fatal, f.Blinds = TypeBug, true, true
+	s := r.faultStack(0)
+	f.Stack = s.all()
+	r.fault = bare(s.at)
+	switch {
+	case r.Has("kernel BUG at lib/list_debug.c"):
+		f.Type = TypeMemory
+		f.in("BUG: corrupted list", f.Stack)
+		f.also("bad-access")
+	case r.Has("kernel BUG at mm/usercopy.c"):
+		f.in("BUG: bad usercopy", f.Stack, "usercopy", "__check")
+	default:
+		f.in("kernel BUG", f.Stack)
+	}
+	f.Corrupted = f.Corrupted || !r.traced()
+}

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package splat
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+)
+
+// Bounds on what an input can make a Scanner keep.
+const (
+	maxOpen  = 32   // reports open at once; one more closes the oldest
+	maxReady = 4096 // findings not yet taken; further ones are counted and dropped
+)
+
+// A Scanner finds complaints incrementally. Its memory is bounded whatever the
+// input is, and its time is linear. It isn't safe for concurrent use.
+type Scanner struct {
+	roster *roster
+	held   []byte // the line that has begun, up to maxLine bytes
+	extra  int64  // bytes of that line that weren't kept
+	offset int64  // of the first byte of that line
+
+	open    []*Report // oldest first
+	ready   []Finding // sorted by Start
+	dropped int
+	uptime  bool      // kernel output has been seen: a banner now is a reboot
+	last    *past     // the report closed last
+	prev    []*Report // the reports that took the line before this one
+}
+
+// past is what is remembered of a closed report.
+type past struct {
+	caller string
+	end    int64
+	fatal  bool
+}
+
+// NewScanner returns a Scanner at the start of its input.
+func NewScanner() *Scanner { return &Scanner{roster: rosterOf()} }
+
+// Find returns the complaints in a whole log, in the order of their first lines.
+func Find(log []byte) []Finding {
+	s := NewScanner()
+	s.Write(log)
+	s.Flush()
+	return s.ready
+}
+
+// Write takes the next bytes of the input. It never blocks and never fails,
+// and keeps no reference to p.
+func (s *Scanner) Write(p []byte) (int, error) {
+	n := len(p)
+	if len(s.held) > 0 || s.extra > 0 {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 {
+			s.hold(p)
+			return n, nil
+		}
+		s.hold(p[:i])
+		p = p[i+1:]
+		s.endLine(1, false)
+	}
+	if i := bytes.LastIndexByte(p, '\n'); i >= 0 {
+		s.block(p[:i+1])
+		p = p[i+1:]
+	}
+	s.hold(p)
+	return n, nil
+}
+
+// Next returns the oldest complaint that is complete, in the order of first
+// lines: it waits for an earlier one that is still open.
+func (s *Scanner) Next() (Finding, bool) {
+	if len(s.ready) == 0 || len(s.open) > 0 && s.open[0].start() < s.ready[0].Start {
+		return Finding{}, false
+	}
+	f := s.ready[0]
+	s.ready = slices.Delete(s.ready, 0, 1)
+	return f, true
+}
+
+// Pending reports whether a complaint has begun whose end has not been seen.
+func (s *Scanner) Pending() bool { return len(s.open) > 0 }
+
+// Dropped counts the findings lost because nobody called Next in time.
+func (s *Scanner) Dropped() int { return s.dropped }
+
+// Flush completes what is pending: the input ends here, or nothing more is
+// expected for now. Writing may go on; what follows opens no old report again.
+func (s *Scanner) Flush() {
+	if len(s.held) > 0 || s.extra > 0 {
+		s.endLine(0, true)
+	}
+	for len(s.open) > 0 {
+		s.close(s.open[0])
+	}
+}
+
+// hold keeps the beginning of an unfinished line.
+func (s *Scanner) hold(p []byte) {
+	keep := min(len(p), maxLine-len(s.held))
+	s.held = append(s.held, p[:keep]...)
+	s.extra += int64(len(p) - keep)
+}
+
+// endLine processes the held line. newline is the length of its terminator.
+func (s *Scanner) endLine(newline int64, cut bool) {
+	size := int64(len(s.held)) + s.extra + newline
+	s.line(s.held, size, cut)
+	s.held, s.extra = s.held[:0], 0
+}
+
+// block processes complete lines. While no report is open, it looks only at
+// lines with an anchor.
+func (s *Scanner) block(b []byte) {
+	for len(b) > 0 {
+		if len(s.open) == 0 {
+			i := s.roster.filter.next(b)
+			if i < 0 {
+				s.skip(b)
+				return
+			}
+			start := bytes.LastIndexByte(b[:i], '\n') + 1
+			s.skip(b[:start])
+			b = b[start:]
+		}
+		end := bytes.IndexByte(b, '\n')
+		s.line(b[:min(end, maxLine)], int64(end)+1, false)
+		b = b[end+1:]
+	}
+}
+
+// skip passes over ordinary lines.
+func (s *Scanner) skip(b []byte) {
+	s.offset += int64(len(b))
+	for !s.uptime && len(b) > 0 {
+		end := bytes.IndexByte(b, '\n')
+		line := b[:min(end, maxLine)]
+		if bytes.IndexByte(line, '[') >= 0 {
+			l := lex(line)
+			s.uptime = l.Stamp > 0
+		}
+		b = b[end+1:]
+	}
+}
+
+// line processes one line; b is its beginning, size its length with newline.
+func (s *Scanner) line(b []byte, size int64, cut bool) {
+	l := lex(b)
+	l.Start, l.End, l.Cut = s.offset, s.offset+size, cut
+	s.offset += size
+	if isHeartbeat(l.Message) {
+		s.tick(&l)
+		return
+	}
+	if strings.Contains(l.Message, replayed) {
+		s.replay()
+		return
+	}
+	d := s.roster.beginning(l.Message, l.Cut)
+	if d == Reboot && !s.uptime || d != nil && d.Fallback && s.uptime && !l.Stamped {
+		d = nil // the first boot, or a program's own words
+	}
+	if l.Stamp > 0 {
+		s.uptime = true
+	}
+	if d == Reboot {
+		s.reboot()
+	}
+	s.offer(l, d)
+	s.tick(&l)
+}
+
+// offer gives a line to the reports that own it, and opens one if it begins
+// a complaint.
+func (s *Scanner) offer(l Line, d *Detector) {
+	s.prev = s.prev[:0]
+	for _, r := range slices.Clone(s.open) {
+		if !r.owns(&l) {
+			continue
+		}
+		if d != nil {
+			if d.Sequel != nil && d.Sequel(r, l.Message) {
+				d = nil
+			} else if r.stacked() || l.Caller == "" {
+				s.close(r)
+				continue
+			}
+		}
+		r.add(l)
+		s.prev = append(s.prev, r)
+		if r.closed {
+			s.close(r)
+		}
+	}
+	if d == nil || s.aftermath(d, &l) {
+		return
+	}
+	if len(s.open) == maxOpen {
+		s.close(s.open[0])
+	}
+	r := newReport(d, l)
+	s.open = append(s.open, r)
+	s.prev = append(s.prev, r)
+}
+
+// aftermath reports whether a line that begins a complaint is only the
+// consequence of the one closed before: the panic that ends an oops.
+func (s *Scanner) aftermath(d *Detector, l *Line) bool {
+	const near = 64 << 10
+	return s.last != nil && l.Start-s.last.end < near && d == Panic && isConsequence(l.Message)
+}
+
+// tick lets time pass for the reports that don't own the line.
+func (s *Scanner) tick(l *Line) {
+	for _, r := range slices.Clone(s.open) {
+		if r.lastLine().End != l.End && r.outlived(l) {
+			s.close(r)
+		}
+	}
+}
+
+// replay takes back the line before: printk prints it again.
+func (s *Scanner) replay() {
+	for _, r := range s.prev {
+		if r.undo() {
+			s.open = slices.DeleteFunc(s.open, func(o *Report) bool { return o == r })
+		}
+	}
+	s.prev = s.prev[:0]
+}
+
+// reboot closes everything: these tasks are gone.
+func (s *Scanner) reboot() {
+	for len(s.open) > 0 {
+		s.close(s.open[0])
+	}
+}
+
+// close finishes a report and queues its finding.
+func (s *Scanner) close(r *Report) {
+	s.open = slices.DeleteFunc(s.open, func(o *Report) bool { return o == r })
+	f := r.finding()
+	s.last = &past{caller: r.lines[0].Caller, end: f.End, fatal: f.Fatal}
+	if len(s.ready) == maxReady {
+		s.dropped++
+		return
+	}
+	at, _ := slices.BinarySearchFunc(s.ready, f.Start, func(g Finding, start int64) int {
+		if g.Start <= start {
+			return -1
+		}
+		return 1
+	})
+	s.ready = slices.Insert(s.ready, at, f)
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verdict
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"plugstorm/harness/agent"
+	"plugstorm/harness/history"
+	"plugstorm/harness/op"
+	"plugstorm/harness/splat"
+)
+
+// Judge reads a run's record and says what it showed.
+func Judge(in Input) *Verdict {
+	j := &judge{
+		in:      in,
+		verdict: &Verdict{Findings: []Finding{}, Ops: map[string]*Counts{}, Workloads: map[string]uint64{}, PerMinute: []int{}},
+		guests:  map[int]*guestTrace{},
+	}
+	for _, e := range in.History.Events {
+		j.event(e)
+	}
+	for _, number := range slices.Sorted(maps.Keys(j.guests)) {
+		j.consoleFindings(number, j.guests[number])
+	}
+	j.finish()
+	return j.verdict
+}
+
+type judge struct {
+	in      Input
+	verdict *Verdict
+	guests  map[int]*guestTrace
+	ended   bool // the run came to its planned end
+	firstUp time.Duration
+}
+
+// A guestTrace is what the history says of one guest.
+type guestTrace struct {
+	Guest
+	up, blind, end time.Duration // since the start of the run; 0: not
+	marks          []mark        // by offset
+	steps          map[int]*stepTrace
+}
+
+// A mark says when the console byte at offset came.
+type mark struct {
+	offset int64
+	at     time.Duration
+}
+
+type stepTrace struct {
+	name       string
+	begin, end time.Duration // end 0: never
+}
+
+func (j *judge) guest(number int) *guestTrace {
+	g := j.guests[number]
+	if g == nil {
+		g = &guestTrace{Guest: Guest{Number: number}, steps: map[int]*stepTrace{}}
+		j.guests[number] = g
+	}
+	return g
+}
+
+// event takes one line of the history in.
+func (j *judge) event(e history.Event) {
+	switch e.Type {
+	case history.GuestStart:
+		j.guest(e.Guest).Start = e.At
+	case history.AgentUp:
+		g := j.guest(e.Guest)
+		g.up, g.Boot = e.At, e.At-g.Start
+		if j.firstUp == 0 {
+			j.firstUp = e.At
+		}
+	case history.Console:
+		g := j.guest(e.Guest)
+		g.marks = append(g.marks, mark{e.Offset, e.At})
+	case history.StepBegin:
+		j.guest(e.Guest).steps[e.Seq] = &stepTrace{name: describe(e), begin: e.At}
+	case history.StepEnd:
+		j.stepEnd(e)
+	case history.Blind:
+		if g := j.guest(e.Guest); g.blind == 0 {
+			g.blind = e.At
+		}
+	case history.Silent:
+		j.own(e, "the guest went silent", "harness:silent")
+	case history.Workload:
+		var stats agent.WorkloadStats
+		if json.Unmarshal([]byte(e.Text), &stats) == nil {
+			j.verdict.Workloads[stats.Name] += stats.Rounds
+		}
+	case history.GuestEnd:
+		j.guestEnd(e)
+	case history.Fault:
+		j.verdict.Faults = append(j.verdict.Faults, Fault{e.At, e.Party, e.Text, e.Next})
+	case history.RunEnd:
+		j.ended = true
+	}
+}
+
+// describe names a step as reports show it.
+func describe(e history.Event) string {
+	if e.Step == nil {
+		return fmt.Sprintf("step %d", e.Seq)
+	}
+	args, _ := json.Marshal(e.Step.Op.Op)
+	return fmt.Sprintf("%s: %s %s", e.Step.Lane, e.Step.Op.Kind.Name, args)
+}
+
+func (j *judge) stepEnd(e history.Event) {
+	step := j.guest(e.Guest).steps[e.Seq]
+	if step == nil {
+		return
+	}
+	step.end = e.At
+	j.count(e, step)
+	if e.Outcome == op.Hung {
+		j.own(e, "hung step: "+kindOf(step.name), "harness:hung:"+kindOf(step.name))
+	}
+}
+
+// own adds a finding of the harness's own: what the guest's console can't say.
+func (j *judge) own(e history.Event, title, identity string) {
+	j.add(e.Guest, e.At, splat.Finding{
+		Title: title, Type: "HANG", Detector: "harness", Identity: identity, Hang: true,
+		Stack: []string{}, Start: -1, End: -1, Text: e.Text,
+	})
+}
+
+func (j *judge) guestEnd(e history.Event) {
+	g := j.guest(e.Guest)
+	g.end, g.Life, g.End = e.At, e.At-g.Start, e.Text
+	if g.blind != 0 {
+		g.Blind = e.At - g.blind
+	}
+	switch e.Shutdown {
+	case "guest-reset", "guest-shutdown", "guest-panic":
+		j.add(e.Guest, e.At, splat.Finding{
+			Title: "unexpected reboot", Type: "REBOOT", Detector: "harness", Identity: "harness:" + e.Shutdown,
+			Fatal: true, Stack: []string{}, Start: -1, End: -1, Text: e.Text,
+		})
+	}
+}
+
+// consoleFindings reads a guest's console log.
+func (j *judge) consoleFindings(number int, g *guestTrace) {
+	for _, f := range splat.Find(j.in.Consoles[number]) {
+		at := g.when(f.Start)
+		if f.Type == splat.TypeLostSight {
+			j.verdict.Faults = append(j.verdict.Faults, Fault{at, "harness", f.Title, "build the kernel with larger LOCKDEP_*_BITS"})
+			continue
+		}
+		j.add(number, at, f)
+	}
+}
+
+// when says when the byte at an offset came, since the start of the run.
+func (g *guestTrace) when(offset int64) time.Duration {
+	i, _ := slices.BinarySearchFunc(g.marks, offset, func(m mark, o int64) int { return cmp.Compare(m.offset, o+1) })
+	if i == 0 {
+		return g.Start
+	}
+	return g.marks[i-1].at
+}
+
+// add files a sighting under its identity.
+func (j *judge) add(number int, at time.Duration, f splat.Finding) {
+	for i := range j.verdict.Findings {
+		if j.verdict.Findings[i].Identity == f.Identity {
+			j.verdict.Findings[i].Sightings++
+			return
+		}
+	}
+	g := j.guest(number)
+	finding := Finding{Finding: f, Guest: number, At: at - g.Start, Steps: g.inFlight(at), Sightings: 1}
+	if g.up != 0 {
+		finding.AtAgent = at - g.up
+	}
+	if issue, ok := j.match(f); ok {
+		finding.Known, finding.Reason = issue.ID, issue.Reason
+	}
+	j.verdict.Findings = append(j.verdict.Findings, finding)
+}
+
+// inFlight lists the steps that were going on at a time.
+func (g *guestTrace) inFlight(at time.Duration) []string {
+	names := []string{}
+	for _, seq := range slices.Sorted(maps.Keys(g.steps)) {
+		if s := g.steps[seq]; s.begin <= at && (s.end == 0 || s.end >= at) {
+			names = append(names, s.name)
+		}
+	}
+	return names
+}

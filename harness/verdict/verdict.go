@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package verdict judges a recorded run. It is pure: a history and console
+// bytes in, a verdict out, so a run can be judged again by a better judge.
+package verdict
+
+import (
+	"time"
+
+	"plugstorm/harness/history"
+	"plugstorm/harness/known"
+	"plugstorm/harness/op"
+	"plugstorm/harness/splat"
+)
+
+// A Status is the answer. The zero Status means unknown.
+type Status string
+
+// The statuses, in the order in which they win: a finding stays a finding
+// whatever else went wrong, and unknown never passes.
+const (
+	Found   Status = "finding"
+	Unknown Status = "unknown"
+	Clean   Status = "clean"
+)
+
+// ExitCode is the exit code that goes with the status.
+func (s Status) ExitCode() int {
+	switch s {
+	case Clean:
+		return 0
+	case Found:
+		return 1
+	default:
+		return 3
+	}
+}
+
+// Merge combines the verdicts of several machines.
+func Merge(all ...Status) Status {
+	merged := Clean
+	for _, s := range all {
+		if s == Found {
+			return Found
+		}
+		if s != Clean {
+			merged = Unknown
+		}
+	}
+	if len(all) == 0 {
+		return Unknown
+	}
+	return merged
+}
+
+// A Verdict is what a run showed.
+type Verdict struct {
+	Status    Status             `json:"status"`
+	Why       []string           `json:"why,omitempty"` // why it is unknown, or not better
+	Findings  []Finding          `json:"findings"`
+	Ops       map[string]*Counts `json:"ops"` // by kind
+	Faults    []Fault            `json:"faults,omitempty"`
+	Guests    []Guest            `json:"guests"`
+	PerMinute []int              `json:"ops_per_minute"`      // finished steps in each minute of the storm
+	Workloads map[string]uint64  `json:"workloads,omitempty"` // completed rounds, by name
+}
+
+// A Finding is a complaint with its place in the run. Sightings with one
+// identity are one finding.
+type Finding struct {
+	splat.Finding
+	Known     string        `json:"known,omitempty"`  // ID of the known issue that it matches
+	Reason    string        `json:"reason,omitempty"` // that issue's explanation
+	Guest     int           `json:"guest"`
+	At        time.Duration `json:"at_ns"`       // since QEMU's start
+	AtAgent   time.Duration `json:"at_agent_ns"` // since the agent's hello; negative while booting
+	Steps     []string      `json:"steps"`       // what was going on
+	Sightings int           `json:"sightings"`
+}
+
+// Counts are one kind of op's outcomes and the latencies of those done.
+type Counts struct {
+	Outcomes map[op.Outcome]int `json:"outcomes"`
+	Median   time.Duration      `json:"median_ns"`
+	Max      time.Duration      `json:"max_ns"`
+
+	latencies []time.Duration
+}
+
+// A Fault is something that went wrong and isn't the kernel's fault.
+type Fault struct {
+	At    time.Duration `json:"at_ns"` // since the start of the run
+	Party string        `json:"party"`
+	Text  string        `json:"text"`
+	Next  string        `json:"next,omitempty"`
+}
+
+// A Guest is one guest of the run.
+type Guest struct {
+	Number int           `json:"number"`
+	Start  time.Duration `json:"start_ns"` // since the start of the run
+	Boot   time.Duration `json:"boot_ns"`  // until the agent's hello; 0 when it never came
+	Life   time.Duration `json:"life_ns"`
+	Blind  time.Duration `json:"blind_ns,omitempty"` // how long it ran with lockdep off
+	End    string        `json:"end"`
+}
+
+// Input is what a judge looks at.
+type Input struct {
+	History  *history.History
+	Consoles map[int][]byte // console logs by guest
+	Known    *known.Set     // may be nil
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package vm starts, watches and ends a virtual machine. What differs between
+// machines is data in Machine; what differs between ways to run one is a
+// Backend.
+package vm
+
+import (
+	"time"
+
+	"plugstorm/harness/catalog"
+)
+
+// An Accel is a QEMU accelerator.
+type Accel string
+
+// The accelerators we know.
+const (
+	TCG Accel = "tcg"
+	KVM Accel = "kvm"
+)
+
+// A Machine is everything that differs between x86_64 and pseries: data, no
+// switches. Machines live in package guests, a file each.
+type Machine struct {
+	Name, Doc string
+
+	QEMU       string           // the emulator's binary, found in $PATH
+	Package    string           // the Debian package that holds it
+	Type       string           // value of -machine, accelerator apart
+	CPU        map[Accel]string // value of -cpu
+	KVMOn      string           // host GOARCH that can run it under KVM
+	Devices    []string         // further arguments: consoles' devices, in pairs as QEMU takes them
+	Console    string           // the kernel's name of the console ("ttyS0")
+	Spare      string           // the kernel's name of the spare serial line
+	VirtioPort string           // the bus-specific virtio-serial controller ("virtio-serial-pci")
+	KernelArgs []string         // kernel command line, console apart
+	BreakSysRq []byte           // typed on the console before a SysRq letter; nil means a serial BREAK
+
+	Arch   string // the kernel's row in images ("x86_64", "ppc64le")
+	GOARCH string // the agent's
+
+	MemMiB    int // boot memory, on node 0
+	MaxMemMiB int
+	DIMM      DIMMGeometry
+	VCPU      VCPUModel
+
+	// BootReference is the time from QEMU's start to the agent's hello on the
+	// reference host (2 cores, TCG, idle). The guest's own boot time over this
+	// is its slowness, and every deadline is stretched by it.
+	BootReference time.Duration
+
+	Defects []Defect
+}
+
+// DIMMGeometry says what DIMMs a machine takes.
+type DIMMGeometry struct {
+	UnitMiB int // sizes are multiples of this: the memory block (x86_64) or LMB (pseries)
+	Slots   int
+	Node    int // the NUMA node DIMMs go to; it has no memory of its own
+
+	// AddEvent is the QMP event that completes an add, or "": the guest must
+	// confirm (pseries has none).
+	AddEvent string
+}
+
+// VCPUModel says how vCPUs come and go.
+type VCPUModel struct {
+	Driver string // QEMU's device for cold-plugging, fmt verb %s is the CPU model: "%s-x86_64-cpu", "%s-spapr-cpu-core"
+	Key    string // the property that counts vCPUs: "socket-id", "core-id"
+	Props  string // all properties, fmt verb %d is the vCPU's number
+	SMP    string // value of -smp, fmt verb %[1]d is Max
+
+	Boot int // vCPUs that are always there: 0 … Boot-1
+	Plug int // vCPUs that come and go: Boot … Boot+Plug-1
+	Max  int // maxcpus; larger than Boot+Plug buys re-adds, see Defects
+
+	// ColdPlugged says that the pluggable vCPUs are present at boot: an x86_64
+	// kernel that sees no known hypervisor ignores disabled MADT entries since
+	// 6.9 (arch/x86/kernel/acpi/boot.c acpi_parse_x2apic), so a vCPU that was
+	// never there can't be added.
+	ColdPlugged bool
+
+	GuestOnlines bool // a re-added vCPU must be brought online by the guest
+}
+
+// A Defect is a known defect of some QEMU versions that we steer around. A
+// zero field doesn't restrict.
+type Defect struct {
+	ID, Doc string // Doc: what breaks, how we avoid it
+	Accel   Accel
+	Below   Version // fixed in; zero means not fixed yet
+
+	NoVCPURemove bool // never remove a vCPU
+	VCPUAddsMax  bool // vCPUs may be added at most VCPU.Max times in all, cold-plugged ones included
+}
+
+// Machines is the catalog of all machines.
+var Machines = catalog.New("machine", func(m *Machine) (string, string) { return m.Name, m.Doc })
+
+// Applies reports whether the defect is in a QEMU of version v under accel a.
+func (d Defect) Applies(a Accel, v Version) bool {
+	if d.Accel != "" && d.Accel != a {
+		return false
+	}
+	return d.Below == Version{} || v.Less(d.Below)
+}

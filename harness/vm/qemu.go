@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vm
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"plugstorm/harness/blame"
+	"plugstorm/harness/console"
+	"plugstorm/harness/qmp"
+)
+
+// QEMU runs a guest as a direct child of the controller.
+var QEMU = Backends.Register(&Backend{
+	Name:  "qemu",
+	Doc:   "QEMU as a child process; it ends with the controller, however that ends",
+	Start: startQEMU,
+})
+
+func startQEMU(ctx context.Context, s Spec) (*VM, error) {
+	if err := prepareDir(&s); err != nil {
+		return nil, err
+	}
+	v := &VM{Spec: s, Started: time.Now(), Devices: newDevices()}
+	var err error
+	if v.process, err = startProcess(s.Dir, s.Emulator, Args(&s)); err != nil {
+		return nil, err
+	}
+	v.console = follow(filepath.Join(s.Dir, ConsoleLog), s.Console, v.process.done)
+	if err := v.connect(ctx); err != nil {
+		v.process.end(nil)
+		v.console.finish()
+		<-v.console.done
+		removeSockets(s.Dir)
+		return nil, err
+	}
+	return v, nil
+}
+
+// connect opens the monitor and the agent's channels. QEMU ending meanwhile
+// is an error at once.
+func (v *VM) connect(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-v.process.done:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	dir, err := shortDir(v.Spec.Dir)
+	if err != nil {
+		return err
+	}
+	defer dir.close()
+	monitor, err := qmp.Dial(ctx, dir.path(qmpSocket))
+	if err == nil {
+		v.Monitor = monitor
+		v.links, err = dialLinks(ctx, v.Spec.OnEvent, dir.path(agentSocket), dir.path(spareSocket))
+	}
+	if err == nil {
+		return nil
+	}
+	if v.Monitor != nil {
+		_ = v.Monitor.Close()
+	}
+	select {
+	case <-v.process.done:
+		return blame.Errorf(blame.Hypervisor, "run "+filepath.Join(v.Spec.Dir, CommandFile)+" by hand to see it again",
+			"QEMU did not start: %s", v.Exit())
+	default:
+		return blame.On(blame.Hypervisor, fmt.Errorf("connecting to QEMU: %w", err), "read "+v.process.stderr)
+	}
+}
+
+// prepareDir makes the guest's directory and writes the command line into it.
+func prepareDir(s *Spec) error {
+	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
+		return blame.On(blame.Host, err, "choose another directory with --out")
+	}
+	abs, err := filepath.Abs(s.Dir)
+	if err != nil {
+		return blame.On(blame.Host, err, "")
+	}
+	s.Dir = abs
+	command := fmt.Sprintf("#!/bin/sh\n# %s, started by plugstorm. Paste it, or run it: the console goes to %s.\ncd %s && exec %s\n",
+		s.Machine.Name, ConsoleLog, Shell(s.Dir), Shell(append([]string{s.Emulator}, Args(s)...)...))
+	if err := os.WriteFile(filepath.Join(s.Dir, CommandFile), []byte(command), 0o755); err != nil {
+		return blame.On(blame.Host, err, "free some space or choose another directory with --out")
+	}
+	return nil
+}
+
+func removeSockets(dir string) {
+	for _, name := range []string{qmpSocket, agentSocket, spareSocket, consoleSocket} {
+		_ = os.Remove(filepath.Join(dir, name))
+	}
+}
+
+// A directory is an open directory, through which its files have short names.
+type directory struct{ f *os.File }
+
+func shortDir(dir string) (directory, error) {
+	f, err := os.Open(dir)
+	return directory{f}, blame.On(blame.Host, err, "")
+}
+
+func (d directory) path(name string) string {
+	return fmt.Sprintf("/proc/self/fd/%d/%s", d.f.Fd(), name)
+}
+func (d directory) close() { _ = d.f.Close() }
+
+// A follower hands the console's bytes on until QEMU has ended and all has
+// been read.
+type follower struct {
+	done chan struct{}
+	err  error
+	stop context.CancelFunc
+}
+
+func follow(path string, sink func(console.Chunk) error, ended <-chan struct{}) *follower {
+	ctx, cancel := context.WithCancel(context.Background())
+	f := &follower{done: make(chan struct{}), stop: cancel}
+	go func() {
+		<-ended
+		cancel()
+	}()
+	go func() {
+		defer close(f.done)
+		f.err = console.Follow(ctx, path, sink)
+	}()
+	return f
+}
+
+func (f *follower) finish() { f.stop() }

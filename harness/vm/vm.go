@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vm
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"plugstorm/harness/agent"
+	"plugstorm/harness/blame"
+	"plugstorm/harness/catalog"
+	"plugstorm/harness/console"
+	"plugstorm/harness/qmp"
+)
+
+// A Backend is a way to run a machine.
+type Backend struct {
+	Name, Doc string
+
+	// Start starts a guest and returns as soon as its monitor answers; the
+	// kernel is still booting. ctx bounds the start only. The caller owns the
+	// VM and must Close it.
+	Start func(ctx context.Context, s Spec) (*VM, error)
+}
+
+// Backends is the catalog of all back ends.
+var Backends = catalog.New("back end", func(b *Backend) (string, string) { return b.Name, b.Doc })
+
+// A Spec says what to start.
+type Spec struct {
+	Machine    *Machine
+	Accel      Accel
+	Emulator   string  // path, see Emulator
+	Version    Version // of the emulator
+	Kernel     string  // path of the image QEMU loads
+	Initramfs  string  // path
+	KernelArgs []string
+	AutoOnline bool   // the kernel onlines new memory by itself (memhp_default_state=online*)
+	Dir        string // of this guest; created by Start, its files are kept
+
+	// Console receives the console's output piece by piece, in order, on one
+	// goroutine, until the guest is closed. It must not block for long.
+	Console func(console.Chunk) error
+	// OnEvent receives the agent's events (heartbeats, workload ends). May be nil.
+	OnEvent func(agent.Reply)
+}
+
+// An Exit says how QEMU ended.
+type Exit struct {
+	Asked  bool   `json:"asked"`            // we ended it
+	Cause  string `json:"cause"`            // "exit status 1", "signal: aborted", ...
+	Stderr string `json:"stderr,omitempty"` // the last lines it wrote, an assertion among them
+}
+
+func (e Exit) String() string {
+	if e.Stderr == "" {
+		return e.Cause
+	}
+	return e.Cause + ": " + e.Stderr
+}
+
+// A VM is a running guest. Its methods are safe for concurrent use.
+type VM struct {
+	Spec    Spec
+	Monitor qmp.Monitor
+	Agent   *agent.Client // nil until WaitAgent has succeeded
+	Started time.Time     // when QEMU was started
+	Devices *Devices      // what we plugged, and where it is
+
+	slowness float64
+	links    *links
+	process  *process
+	console  *follower
+	closing  sync.Once
+}
+
+// Done is closed when QEMU has ended and its console has been read to the end,
+// or when the console can't be read further.
+func (v *VM) Done() <-chan struct{} { return v.console.done }
+
+// Ended is closed when QEMU has ended.
+func (v *VM) Ended() <-chan struct{} { return v.process.done }
+
+// Exit says how QEMU ended. It waits for that, which Close brings about.
+func (v *VM) Exit() Exit {
+	<-v.process.done
+	return v.process.exit
+}
+
+// ConsoleError says why the console could not be read further, or nil. It is
+// valid once Done is closed.
+func (v *VM) ConsoleError() error { return v.console.err }
+
+// Budget says how much vCPU hotplug the defects of this QEMU leave.
+func (v *VM) Budget() Budget { return BudgetOf(v.Spec.Machine, v.Spec.Accel, v.Spec.Version) }
+
+// Slowness is the guest's boot time over the machine's reference, at least 1.
+func (v *VM) Slowness() float64 { return max(1, v.slowness) }
+
+// Deadline stretches a time measured on the reference host by the guest's
+// slowness.
+func (v *VM) Deadline(reference time.Duration) time.Duration {
+	return time.Duration(float64(reference) * v.Slowness())
+}
+
+// WaitAgent blocks until the guest's agent has introduced itself on either
+// channel, QEMU ends, or ctx does.
+func (v *VM) WaitAgent(ctx context.Context) (agent.Hello, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-v.process.done:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	client, hello, err := v.links.hello(ctx)
+	if err == nil {
+		v.Agent = client
+		v.slowness = float64(time.Since(v.Started)) / float64(v.Spec.Machine.BootReference)
+		return hello, nil
+	}
+	select {
+	case <-v.process.done:
+		return hello, blame.Errorf(blame.Hypervisor, "read "+v.process.stderr,
+			"QEMU ended before the guest was up: %s", v.Exit())
+	default:
+		return hello, fmt.Errorf("the guest's agent never said hello: %w", err)
+	}
+}
+
+// Close ends the guest: QEMU is asked to quit, then killed. It returns when
+// QEMU is gone and the console has been read to its end. It may be called
+// more than once.
+func (v *VM) Close() {
+	v.closing.Do(func() {
+		v.process.end(func(ctx context.Context) error { return qmp.Quit(ctx, v.Monitor) })
+		_ = v.Monitor.Close()
+		v.links.close()
+		v.console.finish()
+		removeSockets(v.Spec.Dir)
+	})
+	<-v.console.done
+}

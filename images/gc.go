@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package images
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// An Entry is one thing in the cache.
+type Entry struct {
+	Kind  string // "kernel", "initramfs", "work tree", "source", "download"
+	Key   string
+	Name  string // for people
+	Arch  string // kernels only
+	Bytes int64  // on disk, hard links to a source not counted
+	Used  time.Time
+
+	Kernel *Kernel // kernels only
+
+	path, lock string
+}
+
+// kinds says where each kind of entry lives and which lock guards it.
+var kinds = []struct{ kind, dir, mark, lock string }{
+	{"kernel", "kernels", "meta.json", ""},
+	{"initramfs", "initramfs", "", ""},
+	{"work tree", "build", "state.json", "build-"},
+	{"source", "src", "name", "src-"},
+	{"download", "debian", "", "debian-"},
+}
+
+// List lists what is in the cache, kind by kind, the most recently used first.
+// Unfinished things are not listed.
+func (s *Store) List() ([]Entry, error) {
+	var all []Entry
+	for _, k := range kinds {
+		dirs, err := filepath.Glob(s.path(k.dir, "*"))
+		if err != nil {
+			return nil, err
+		}
+		var some []Entry
+		for _, dir := range dirs {
+			info, err := os.Stat(filepath.Join(dir, k.mark))
+			if err != nil || strings.HasSuffix(dir, ".part") {
+				continue
+			}
+			name, _, _ := strings.Cut(filepath.Base(dir), ".cpio")
+			e := Entry{Kind: k.kind, Key: name, Name: name, Used: info.ModTime(), path: dir}
+			if k.lock != "" {
+				e.lock = k.lock + name
+			}
+			s.describe(&e)
+			some = append(some, e)
+		}
+		slices.SortFunc(some, func(a, b Entry) int { return b.Used.Compare(a.Used) })
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+// describe fills in what only the entry itself knows.
+func (s *Store) describe(e *Entry) {
+	e.Bytes = diskUsage(e.path)
+	if m, err := readMeta(e.path); err == nil {
+		e.Kernel = m.Kernel.below(e.path)
+		e.Name, e.Arch = m.Kernel.Name, m.Kernel.Arch
+	}
+	if e.Kind == "source" {
+		if name, err := os.ReadFile(filepath.Join(e.path, "name")); err == nil {
+			e.Name = strings.TrimSpace(string(name))
+		}
+	}
+}
+
+// diskUsage adds up the files below a path that have no other link.
+func diskUsage(path string) int64 {
+	var sum int64
+	filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil // removed meanwhile
+		}
+		if info, err := d.Info(); err == nil {
+			sum += blocks(info)
+		}
+		return nil
+	})
+	return sum
+}
+
+// A GCPolicy says what to remove.
+type GCPolicy struct {
+	OlderThan time.Duration // last used longer ago than this; 0 removes whatever Keep doesn't keep
+	Keep      int           // the most recently used kernels that stay in any case
+}
+
+// GC removes what wasn't used for a while, and unfinished things that nobody
+// works on. What is locked by a build stays. It returns the bytes freed.
+func (s *Store) GC(ctx context.Context, policy GCPolicy) (freed int64, err error) {
+	if err := s.prepare(); err != nil {
+		return 0, err
+	}
+	entries, err := s.List()
+	if err != nil {
+		return 0, err
+	}
+	kernels := 0
+	for _, e := range entries {
+		if ctx.Err() != nil {
+			return freed, ended(ctx)
+		}
+		if e.Kind == "kernel" {
+			if kernels++; kernels <= policy.Keep {
+				continue
+			}
+		}
+		if time.Since(e.Used) < policy.OlderThan {
+			continue
+		}
+		gone, err := s.remove(e)
+		if err != nil {
+			return freed, err
+		}
+		if gone {
+			freed += e.Bytes
+		}
+	}
+	more, err := s.removeParts()
+	return freed + more, err
+}
+
+// remove removes an entry unless it is in use.
+func (s *Store) remove(e Entry) (bool, error) {
+	if e.lock != "" {
+		held, err := s.tryLock(e.lock, "removing it", exclusive)
+		if err != nil || held == nil {
+			return false, err
+		}
+		defer held.unlock()
+	}
+	return true, discard(e.path)
+}
+
+// discard removes a directory so that nobody sees half of it: under its old
+// name it is gone at once.
+func discard(path string) error {
+	part := path + ".gone.part"
+	if err := os.RemoveAll(part); err != nil {
+		return err
+	}
+	if err := os.Rename(path, part); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	return os.RemoveAll(part)
+}
+
+// removeParts removes what interrupted processes left behind.
+func (s *Store) removeParts() (int64, error) {
+	var freed int64
+	for _, k := range kinds {
+		parts, err := filepath.Glob(s.path(k.dir, "*.part"))
+		if err != nil {
+			return freed, err
+		}
+		for _, part := range parts {
+			name, _, _ := strings.Cut(filepath.Base(part), ".")
+			held, err := s.tryLock(k.lock+name, "removing it", exclusive)
+			if err != nil || held == nil {
+				continue
+			}
+			freed += diskUsage(part)
+			err = os.RemoveAll(part)
+			held.unlock()
+			if err != nil {
+				return freed, err
+			}
+		}
+	}
+	return freed, nil
+}
+
+// prune keeps the number of work trees in bounds after a build, and drops
+// snapshots of user trees that no work tree is made of.
+func (s *Store) prune() error {
+	trees, err := s.workTrees()
+	if err != nil {
+		return err
+	}
+	keep := s.KeepTrees
+	if keep <= 0 {
+		keep = 4
+	}
+	sources := map[string]bool{}
+	for _, w := range trees {
+		if !w.state.Plain {
+			keep--
+		}
+		if w.state.Plain || keep >= 0 {
+			sources[w.state.TreeKey] = true
+			continue
+		}
+		name := filepath.Base(w.dir)
+		if _, err := s.remove(Entry{path: w.dir, lock: "build-" + name}); err != nil {
+			return err
+		}
+	}
+	manifests, err := filepath.Glob(s.path("src", "*", "manifest"))
+	if err != nil {
+		return err
+	}
+	for _, file := range manifests {
+		dir := filepath.Dir(file)
+		info, err := os.Stat(file)
+		if err != nil || info.Size() == 0 || sources[filepath.Base(dir)] {
+			continue // Debian's have no manifest
+		}
+		if _, err := s.remove(Entry{path: dir, lock: "src-" + filepath.Base(dir)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package images
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"plugstorm/harness/blame"
+	"plugstorm/images/internal/patch"
+)
+
+// recipe is part of every key. It is raised when the same inputs give another
+// kernel because this package changed.
+const recipe = "1"
+
+// A job is one kernel to build: all that goes into it, and the keys that
+// follow from that.
+type job struct {
+	arch    *Arch
+	opt     Options
+	wishes  []wish
+	source  *tree
+	patches []patchText
+	parsed  []*patch.Patch
+	modules map[string][]byte // sources of our modules, by file name
+
+	confKey   string // configuration and compiler: objects of equal confKey can be reused
+	buildKey  string // confKey, source and patches: the kernel proper
+	kernelKey string // buildKey and our modules: the result
+}
+
+// plan gathers the inputs of a build.
+func (s *Store) plan(ctx context.Context, arch *Arch, src Source, opt Options) (*job, error) {
+	j := &job{arch: arch, opt: opt}
+	var err error
+	if j.wishes, err = wishes(arch, opt.Features); err != nil {
+		return nil, err
+	}
+	if j.patches, err = src.patches(); err != nil {
+		return nil, err
+	}
+	for _, p := range j.patches {
+		parsed, err := patch.Parse(p.Name, p.Text)
+		if err != nil {
+			return nil, blame.On(blame.User, err, "name a patch in unified diff format")
+		}
+		j.parsed = append(j.parsed, parsed)
+	}
+	if err := s.checkTools(arch); err != nil {
+		return nil, err
+	}
+	compiler, err := s.compiler(ctx, arch)
+	if err != nil {
+		return nil, err
+	}
+	if j.modules, err = readModules(s.Modules); err != nil {
+		return nil, err
+	}
+	if src.Tree != "" {
+		j.source, err = s.userTree(ctx, src.Tree)
+	} else {
+		j.source, err = s.debianTree(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	j.setKeys(compiler)
+	return j, nil
+}
+
+func (j *job) setKeys(compiler string) {
+	j.confKey = key("configuration", recipe, j.arch.Name, strings.Join(j.arch.Targets, " "), string(configText(j.wishes)), compiler)
+	parts := []string{"build", j.confKey, j.source.key}
+	for _, p := range j.patches {
+		parts = append(parts, digest(p.Text))
+	}
+	j.buildKey = key(parts...)
+	parts = []string{"kernel", j.buildKey}
+	for _, name := range slices.Sorted(maps.Keys(j.modules)) {
+		parts = append(parts, name, digest(j.modules[name]))
+	}
+	j.kernelKey = key(parts...)
+}
+
+// name is the kernel's name for people.
+func (j *job) name() string {
+	name := j.source.version
+	if name == "" {
+		name = j.source.name
+	}
+	for _, p := range j.patches {
+		if p.Label != "" {
+			name += " +" + p.Label
+		}
+	}
+	for _, f := range slices.Sorted(slices.Values(j.opt.Features)) {
+		name += " " + f
+	}
+	if j.source.user {
+		name += " (" + j.source.name + ")"
+	}
+	return name
+}
+
+// what is a job in a few words, for locks and progress.
+func (j *job) what() string { return "kernel " + j.name() + " for " + j.arch.Name }
+
+// fault is who has to act if the kernel doesn't compile.
+func (j *job) fault() blame.Party {
+	if j.source.user || slices.ContainsFunc(j.patches, func(p patchText) bool { return strings.HasPrefix(p.Name, "patch ") }) {
+		return blame.User
+	}
+	return blame.Harness
+}
+
+// compiler identifies the compiler and the linker of an architecture.
+func (s *Store) compiler(ctx context.Context, arch *Arch) (string, error) {
+	var all []string
+	for _, tool := range []string{"gcc", "ld"} {
+		out, err := s.output(ctx, arch.cross()+tool, "--version")
+		if err != nil {
+			return "", blame.On(blame.Host, err, "apt-get install "+arch.compilerPackage())
+		}
+		first, _, _ := strings.Cut(string(out), "\n")
+		all = append(all, first)
+	}
+	return strings.Join(all, "; "), nil
+}
+
+// readModules reads the sources of our kernel modules: C files and headers,
+// and a Kbuild if there is one.
+func readModules(from fs.FS) (map[string][]byte, error) {
+	files := map[string][]byte{}
+	if from == nil {
+		return files, nil
+	}
+	entries, err := fs.ReadDir(from, ".")
+	if errors.Is(err, fs.ErrNotExist) {
+		return files, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("sources of our modules: %w", err)
+	}
+	for _, e := range entries {
+		ext := path.Ext(e.Name())
+		if !e.Type().IsRegular() || ext != ".c" && ext != ".h" && e.Name() != "Kbuild" || strings.HasSuffix(e.Name(), ".mod.c") {
+			continue
+		}
+		if files[e.Name()], err = fs.ReadFile(from, e.Name()); err != nil {
+			return nil, fmt.Errorf("sources of our modules: %w", err)
+		}
+	}
+	return files, nil
+}
+
+// moduleNames lists the modules that sources make, in alphabetical order.
+func moduleNames(files map[string][]byte) []string {
+	var names []string
+	for name := range files {
+		if module, ok := strings.CutSuffix(name, ".c"); ok {
+			names = append(names, module)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package workloads
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+
+	"golang.org/x/sys/unix"
+
+	"plugstorm/harness/agent"
+)
+
+const churned = "plugstorm_tiny"
+
+// ModuleChurn loads and unloads a module.
+var ModuleChurn = agent.Workloads.Register(&agent.Workload{
+	Name: "module-churn",
+	Doc: "loads and unloads a tiny module with a slab cache, percpu variables and parameters in sysfs: module_mutex, " +
+		"text_mutex, jump_label_mutex, slab_mutex, pcpu_alloc_mutex; more than one thread fights for the same module",
+	Modules: []string{churned},
+	Run: func(ctx context.Context, p agent.Params, m agent.Meter) error {
+		// EEXIST, EBUSY, ENOENT and EAGAIN are what threads do to each other.
+		l := loop{params: p, meter: m, threads: 1,
+			refuses: []unix.Errno{unix.EEXIST, unix.EBUSY, unix.ENOENT, unix.EAGAIN, unix.ENOMEM, unix.EINTR}}
+		err := l.run(ctx, same(func(context.Context, *rand.Rand) error {
+			if err := LoadModule(ModuleDir, churned, ""); err != nil {
+				return err
+			}
+			return UnloadModule(churned)
+		}))
+		if left := UnloadModule(churned); left != nil && !errors.Is(left, unix.ENOENT) {
+			err = errors.Join(err, left)
+		}
+		return err
+	},
+})
