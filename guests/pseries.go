@@ -28,8 +28,8 @@ func pseries(name, arch, goarch, doc string) *vm.Machine {
 		CPU:     map[vm.Accel]string{vm.TCG: "power8", vm.KVM: "host"},
 		KVMOn:   "ppc64le",
 		Devices: []string{
-			"-device", "spapr-vty,reg=0x71000000,chardev=console",
-			"-device", "spapr-vty,reg=0x71000001,chardev=spare",
+			"-device", "spapr-vty,reg=0x30000000,chardev=console",
+			"-device", "spapr-vty,reg=0x30001000,chardev=spare",
 		},
 		Console:    "hvc0",
 		Spare:      "hvc1",

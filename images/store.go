@@ -204,5 +204,12 @@ func exists(file string) bool {
 	return err == nil
 }
 
-// ended returns the context's error if it is over.
-func ended(ctx context.Context) error { return context.Cause(ctx) }
+// ended returns why a context is over, nil if it isn't. The error is the
+// context's own and its cause.
+func ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if err == nil || errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}

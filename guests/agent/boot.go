@@ -90,8 +90,9 @@ func tuneKernel(root string, s settings) []error {
 		{"kernel/panic_on_oops", "0"},
 		{"kernel/hung_task_warnings", "-1"},
 		{"kernel/hung_task_timeout_secs", strconv.Itoa(s.hungSeconds)},
-		// Else the kernel looks once per timeout, and a hang is seen after up to two.
-		{"kernel/hung_task_check_interval_secs", strconv.Itoa(max(s.hungSeconds/3, 1))},
+		// Else the kernel looks once per timeout, and a hang is seen after up to
+		// two. More often isn't better: each look prints all locks that are held.
+		{"kernel/hung_task_check_interval_secs", strconv.Itoa(max(s.hungSeconds/2, 1))},
 	}
 	var errs []error
 	for _, c := range sysctls {

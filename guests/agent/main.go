@@ -53,6 +53,9 @@ func run() (reason string) {
 	for _, err := range append(toughen(), tuneKernel("/", s)...) {
 		note.printf("%v", err)
 	}
+	if err := wakeKhugepaged("/proc"); err != nil {
+		note.printf("khugepaged: %v", err)
+	}
 	port, transport, err := openPort("/", s, note)
 	if err != nil {
 		return err.Error()

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -45,6 +46,10 @@ func toughen() []error {
 	if err := nice("/proc/self/task", -20); err != nil {
 		errs = append(errs, err)
 	}
+	// While khugepaged builds a huge page of ours, our page faults wait for it.
+	if err := unix.Prctl(unix.PR_SET_THP_DISABLE, 1, 0, 0, 0); err != nil {
+		errs = append(errs, fmt.Errorf("prctl(PR_SET_THP_DISABLE): %w", err))
+	}
 	reserveThreads(spareThreads)
 	return errs
 }
@@ -65,6 +70,24 @@ func nice(tasks string, value int) error {
 		}
 	}
 	return nil
+}
+
+// wakeKhugepaged gives khugepaged, which runs at nice 19, the priority of
+// everybody else. It copies a huge page inside one RCU read-side section
+// (mm/khugepaged.c __collapse_huge_page_copy, under pte_offset_map). In an
+// emulated guest that takes 50 ms, and a storm preempted it there for minutes:
+// no grace period ended, and all that waits for one looked hung.
+func wakeKhugepaged(proc string) error {
+	names, err := filepath.Glob(filepath.Join(proc, "[0-9]*/comm"))
+	if err != nil {
+		return err
+	}
+	for _, path := range names {
+		if name, err := os.ReadFile(path); err == nil && string(name) == "khugepaged\n" {
+			return nice(filepath.Join(filepath.Dir(path), "task"), 0)
+		}
+	}
+	return nil // a kernel without it
 }
 
 // reserveThreads makes the runtime own at least n threads. It keeps a thread

@@ -86,6 +86,10 @@ func runWorkload(name, params string, m *meter, out *json.Encoder) error {
 	if err := nice("/proc/self/task", 0); err != nil {
 		return err
 	}
+	// What the agent switched off for itself is inherited.
+	if err := unix.Prctl(unix.PR_SET_THP_DISABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("prctl(PR_SET_THP_DISABLE): %w", err)
+	}
 	counting := make(chan struct{})
 	over := make(chan struct{})
 	go func() {

@@ -27,7 +27,7 @@ const (
 	RunStart   Type = "run-start"   // Case
 	GuestStart Type = "guest-start" // Guest; QEMU was started
 	AgentUp    Type = "agent-up"    // Guest, Text: what the agent said of itself
-	Console    Type = "console"     // Guest, Offset, Bytes: a piece of the console log came
+	Console    Type = "console"     // Guest, Offset: the console byte there came now, as did those up to the next mark, give or take 20 ms
 	StepBegin  Type = "step-begin"  // Guest, Seq, Step
 	StepEnd    Type = "step-end"    // Guest, Seq, Outcome, Text: why
 	Complaint  Type = "complaint"   // Guest, Text: title; the live scanner saw one, the judge looks for itself
@@ -51,7 +51,6 @@ type Event struct {
 	Outcome op.Outcome     `json:"outcome,omitempty"`
 
 	Offset int64 `json:"offset,omitempty"`
-	Bytes  int   `json:"bytes,omitempty"`
 
 	Text     string `json:"text,omitempty"`
 	Party    string `json:"party,omitempty"`    // blame.Party

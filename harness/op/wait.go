@@ -5,6 +5,7 @@ package op
 import (
 	"context"
 	"errors"
+	"strings"
 	"syscall"
 	"time"
 
@@ -72,7 +73,13 @@ func about(event any) string {
 	case qmp.ACPIDeviceOST:
 		return e.Device
 	case qmp.DeviceDeleted:
-		return e.Device
+		if e.Device != "" {
+			return e.Device
+		}
+		// An x86 vCPU that leaves is told of by its child alone, as
+		// /machine/peripheral/ID/lapic (seen with QEMU 10.0.2).
+		id, _, _ := strings.Cut(strings.TrimPrefix(e.Path, "/machine/peripheral/"), "/")
+		return id
 	case qmp.DeviceUnplugGuestError:
 		return e.Device
 	case qmp.MemUnplugError:

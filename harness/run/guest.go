@@ -51,6 +51,7 @@ type guest struct {
 	live     *live                   // what the console says, as it says it
 	shutdown atomic.Pointer[string]  // the reason of QEMU's SHUTDOWN event
 	side     sync.WaitGroup          // the goroutines that watch it
+	marked   time.Time               // of the last console mark; of the goroutine that reads the console
 }
 
 // oneGuest boots a guest, storms it, and ends it. It returns why it ended,

@@ -91,9 +91,15 @@ func (l *live) quietFor() time.Duration {
 	return time.Since(l.output)
 }
 
+// markEvery is how finely the history says when console bytes came.
+const markEvery = 20 * time.Millisecond
+
 // onConsole records when a piece of the console came, and reads it.
 func (g *guest) onConsole(c console.Chunk) error {
-	g.history.AddAt(c.At, history.Event{Type: history.Console, Guest: g.number, Offset: c.Offset, Bytes: len(c.Data)})
+	if c.At.Sub(g.marked) >= markEvery {
+		g.marked = c.At
+		g.history.AddAt(c.At, history.Event{Type: history.Console, Guest: g.number, Offset: c.Offset})
+	}
 	g.live.feed(c.Data)
 	return nil
 }

@@ -13,7 +13,7 @@ var Fault = register(&Detector{
 	Doc: "A page fault the kernel can't handle: x86 \"BUG: unable to handle page fault\" and \"kernel NULL pointer dereference\", " +
 		"powerpc \"BUG: Unable to handle kernel data access\" and \"Kernel attempted to read user page\" (arch/x86/mm/fault.c, arch/powerpc/mm/fault.c), arm64 " +
 		"\"Unable to handle kernel paging request\". Identity: the faulting function and its two noteworthy callers.",
-	Anchors: []string{"able to handle kernel", "able to handle page fault", "NULL pointer dereference", "Kernel attempted to ", "kernel NULL pointer"},
+	Anchors: []string{"able to handle kernel", "able to handle page fault", "NULL pointer dereference", "Kernel attempted to ", "able to handle unknown"},
 	Begins:  faultRE.MatchString,
 	Sequel: func(first *Report, message string) bool {
 		// arm prints the reason of an "Unhandled fault" first; powerpc warns of
@@ -24,9 +24,10 @@ var Fault = register(&Detector{
 })
 
 var (
-	faultRE   = regexp.MustCompile(`BUG: (?:[Uu]nable to handle|[Kk]ernel NULL pointer)|^Unable to handle kernel |^(?:BUG: )?Kernel attempted to \w+ user page`)
-	attemptRE = regexp.MustCompile(`Kernel attempted to`)
-	nullRE    = regexp.MustCompile(`NULL pointer dereference`)
+	faultRE    = regexp.MustCompile(`BUG: (?:[Uu]nable to handle|[Kk]ernel NULL pointer)|^Unable to handle kernel |^(?:BUG: )?Kernel attempted to \w+ user page`)
+	attemptRE  = regexp.MustCompile(`Kernel attempted to`)
+	cutFaultRE = regexp.MustCompile(`BUG: [Uu]nable to handle kernel *$`)
+	nullRE     = regexp.MustCompile(`NULL pointer dereference`)
 	// An access beneath the first page is a NULL pointer with an offset.
 	userPageRE = regexp.MustCompile(`Kernel attempted to \w+ user page \(([0-9a-f]+)\)`)
 )
@@ -46,5 +47,8 @@ func readFault(r *Report, f *Finding) {
 	}
 	f.in(prefix, f.Stack)
 	f.also("bad-access")
+	if cutFaultRE.MatchString(r.Head()) { // the rest is a printk of its own, and lost
+		f.Title, f.Type, f.Corrupted = "BUG: unable to handle kernel", TypeNone, true
+	}
 	f.Corrupted = f.Corrupted || !r.traced()
 }

@@ -18,6 +18,9 @@ var Generic = register(&Detector{
 	Read: func(r *Report, f *Finding) {
 		m := genericRE.FindStringSubmatch(r.Head())
 		f.Title = m[2] + ": " + scrub(offsetRE.ReplaceAllString(m[3], ""))
+		if what := accounting.FindString(m[3]); what != "" {
+			f.Title = m[2] + ": " + what
+		}
 		f.Type = TypeNone
 		if m[2] == "WARNING" {
 			f.Type = TypeWarning
@@ -28,7 +31,9 @@ var Generic = register(&Detector{
 })
 
 var (
-	genericRE = regexp.MustCompile(`^(\[ )?(BUG|WARNING|INFO): +(\S.*)`)
+	// accounting of an address space that ends with a remainder (kernel/fork.c check_mm).
+	accounting = regexp.MustCompile(`^(?:Bad rss-counter state|non-zero \w+ on freeing mm)`)
+	genericRE  = regexp.MustCompile(`^(\[ )?(BUG|WARNING|INFO): +(\S.*)`)
 	// harmless are lines that look like complaints and are none.
 	harmless = regexp.MustCompile(`INFO: (?:lockdep is turned off|Stall ended before|NMI handler|recovery required)|took too long|workqueue cpumask`)
 	// harmlessWarning: the kernel's or a program's warnings to the administrator.

@@ -2,7 +2,10 @@
 
 package splat
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+)
 
 // HungTask reads khungtaskd's reports.
 var HungTask = register(&Detector{
@@ -20,12 +23,9 @@ var hungRE = regexp.MustCompile(`INFO: task (.+?:\d+) (blocked|can't die)(?: [\w
 // stands: the scheduler and the waiting primitives.
 var blocking = []string{"sched", "_lock", "slowlock", "slowpath", "down", "rwsem", "completion", "kthread", "wait", "synchronize", "__switch_to", "context_switch", "cancel_delayed_work", "flush_work", "cancel_work", "rcu_barrier", "do_read_cache_"}
 
-// gathering are functions that hang whenever something else does; all hangs in
-// them are one title.
-var gathering = []struct{ re, title *regexp.Regexp }{
-	{regexp.MustCompile(`rtnl_(?:net_)?lock`), nil},
-	{regexp.MustCompile(`^synchronize_(?:s?rcu|sched|net)`), regexp.MustCompile(`^synchronize_`)},
-}
+// gathering are functions that hang whenever something else does: all hangs in
+// them share a title, the identity keeps them apart.
+var gathering = regexp.MustCompile(`rtnl_(?:net_)?lock|^synchronize_(?:s?rcu|sched|net)`)
 
 func readHungTask(r *Report, f *Finding) {
 	m := hungRE.FindStringSubmatch(r.Head())
@@ -41,6 +41,10 @@ func readHungTask(r *Report, f *Finding) {
 	f.Title = "INFO: task hung in " + orCorrupted(fn)
 	f.Corrupted = fn == ""
 	f.also("hang")
+	if full := hungAt(f.Stack); full != "" {
+		f.alt("INFO: task hung in " + full)
+		f.alt("hang in " + full)
+	}
 	f.Identity = "hung_task"
 	kept := 0
 	for _, fn := range f.Stack {
@@ -54,17 +58,23 @@ func readHungTask(r *Report, f *Finding) {
 	}
 }
 
+// hungAt returns the gathering function that the task stands in, or "".
+func hungAt(stack []string) string {
+	for _, fn := range stack {
+		if gathering.MatchString(fn) {
+			return bare(fn)
+		}
+	}
+	return ""
+}
+
 // hungIn names the function a blocked task is stuck in.
 func hungIn(stack []string) string {
-	for _, fn := range stack {
-		for _, g := range gathering {
-			if g.re.MatchString(fn) {
-				if g.title != nil {
-					return "synchronize_rcu"
-				}
-				return bare(fn)
-			}
+	if fn := hungAt(stack); fn != "" {
+		if strings.HasPrefix(fn, "synchronize_") {
+			return "synchronize_rcu"
 		}
+		return fn
 	}
 	for _, fn := range stack {
 		if !containsAny(fn, blocking) {

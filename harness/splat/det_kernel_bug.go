@@ -12,7 +12,7 @@ var KernelBug = register(&Detector{
 	Anchors: []string{"kernel BUG at", "Kernel BUG at", "kernel BUG in"},
 	Begins:  kernelBugRE.MatchString,
 	Sequel: func(first *Report, _ string) bool {
-		return first.detector == PageDump || first.detector == ListCorruption || first.detector.Name == "rust"
+		return first.detector.Name == "rust"
 	},
 	Read: readKernelBug,
 })

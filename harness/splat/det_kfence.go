@@ -13,7 +13,6 @@ var KFENCE = register(&Detector{
 	Begins:  matching(`BUG: KFENCE:`),
 	Closes:  closesRule,
 	Read: func(r *Report, f *Finding) {
-		f.Blinds = true
 		f.Stack = r.looseFrames()
 		m := kfenceRE.FindStringSubmatch(r.Head())
 		if m == nil {

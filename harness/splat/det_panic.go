@@ -53,14 +53,21 @@ func readPanic(r *Report, f *Finding) {
 	case strings.HasPrefix(text, "corrupted stack end"):
 		f.Corrupted = false
 		r.stalledIn(f, "kernel panic: corrupted stack end", f.Stack, "schedule", "retint_kernel")
-		f.Alt = nil
-		f.also("stack-overflow")
+		f.stackOverflow()
 		return
 	case strings.HasPrefix(text, "Attempted to kill init!"):
 		text = "Attempted to kill init!"
 	}
 	text = scrub(devErrorRE.ReplaceAllString(text, ""))
 	f.Title = "kernel panic: " + strings.TrimRight(text, ". ")
+}
+
+// stackOverflow turns the alternatives of a stall, which such a report is
+// titled like, into its own.
+func (f *Finding) stackOverflow() {
+	for i := range f.Alt {
+		f.Alt[i] = strings.Replace(f.Alt[i], "stall in ", "stack-overflow in ", 1)
+	}
 }
 
 func readStackProtector(r *Report, f *Finding, text string) {

@@ -14,7 +14,7 @@ var Reboot = register(&Detector{
 	Read: func(r *Report, f *Finding) {
 		f.Title, f.Type, f.Fatal, f.Blinds = "unexpected kernel reboot", TypeReboot, true, true
 		f.Identity = "reboot"
-		r.lines, r.end = r.lines[:1], r.lines[0].End
+		r.lines, f.End = r.lines[:1], r.lines[0].End
 	},
 	Closes: func(*Report, string) bool { return true },
 })

@@ -15,7 +15,7 @@ var StackGuard = register(&Detector{
 		f.Stack = s.all()
 		r.fault = bare(s.at)
 		r.stalledIn(f, "BUG: stack guard page was hit", s.frames)
-		f.Alt, f.Identity = nil, ""
-		f.also("stack-overflow")
+		f.Identity = ""
+		f.stackOverflow()
 	},
 })

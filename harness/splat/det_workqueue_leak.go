@@ -14,7 +14,7 @@ var WorkqueueLeak = register(&Detector{
 	Read:    readWorkqueueLeak,
 })
 
-var lastFunctionRE = regexp.MustCompile(`last function: ([\w.]+)`)
+var lastFunctionRE = regexp.MustCompile(`(?:last function: |workfn=)([\w.]+)`)
 
 func readWorkqueueLeak(r *Report, f *Finding) {
 	what := leakRE.FindString(r.Head())

@@ -27,6 +27,9 @@ type Detector struct {
 	// Sequel reports whether the message, arriving inside the report of
 	// another complaint, is only a part of that. Nil means never.
 	Sequel func(first *Report, message string) bool
+	// Prelude detectors announce another complaint: when that one comes, from
+	// the same source and before any stack, it takes the report over.
+	Prelude bool
 	// Closes reports whether a line that isn't the first one is the last line
 	// of the report. Nil means that only the general shape decides.
 	Closes func(r *Report, message string) bool

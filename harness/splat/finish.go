@@ -86,6 +86,9 @@ func (r *Report) finish(f *Finding) {
 	if strayStamp.MatchString(f.Title) {
 		f.Corrupted = true
 	}
+	if r.hollow() {
+		f.Corrupted = true
+	}
 	if f.Identity == "" {
 		f.Identity = identity(f, r.fault)
 	}

@@ -51,7 +51,7 @@ var plumbing = []plumbingRule{
 	helper("lock primitives: their caller has the lock",
 		`_*(?:do_)?(?:raw_)?(?:spin|read|write)_(?:lock|trylock|unlock)\w*|_*mutex_(?:lock|trylock|unlock|remove|optimistic)\w*|_*(?:down|up)(?:_(?:read|write|trylock|interruptible|killable|timeout)\w*)?|`+
 			`rwsem_\w+|osq_\w+|\w*queued_\w+_lock_slowpath|rt_(?:spin|mutex|read|write)_\w+|_*task_rq_lock|lock_timer_base|_*local_bh_(?:enable|disable)\w*|_*raw_spin_rq_\w+|folio_(?:un)?lock`),
-	helper("waking up", `_*wake_up\w*|complete(?:_all)?|swake_up\w*|try_to_wake_up|finish_wait`),
+	helper("waking up", `_*wake_up(?:_process|_common\w*|_sync\w*|_bit|_q|_locked\w*|_state|_all)?|complete(?:_all)?|swake_up\w*|try_to_wake_up|finish_wait`),
 	helper("waiting for the caller's own completion", `_*wait_for_completion\w*`),
 	helper("reference counters: the caller's object is wrong", `_*refcount_\w+|kref_\w+|ref_tracker_\w+`),
 	helper("linked lists, trees and maps: the caller's object is in them",

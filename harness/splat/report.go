@@ -24,7 +24,8 @@ const (
 // A Report collects the lines of one complaint.
 type Report struct {
 	detector *Detector
-	lines    []Line // the first is the complaint's own; trailing strange ones are cut by finding
+	lines    []Line // trailing strange ones are cut by finding
+	head     int    // index of the complaint's own first line; before it stands its prelude
 	bytes    int
 
 	end     int64 // behind the last line that belongs to it
@@ -44,7 +45,11 @@ func newReport(d *Detector, l Line) *Report {
 	return &Report{detector: d, lines: []Line{l}, end: l.End, belongs: 1}
 }
 
-func (r *Report) start() int64    { return r.lines[0].Start }
+func (r *Report) start() int64 { return r.lines[0].Start }
+
+// takeOver makes the next line the report's head, and d its detector.
+func (r *Report) takeOver(d *Detector) { r.detector, r.head = d, len(r.lines) }
+
 func (r *Report) lastLine() *Line { return &r.lines[len(r.lines)-1] }
 
 // stacked reports whether the report has shown a stack. Until then another
@@ -125,8 +130,8 @@ func (r *Report) finding() Finding {
 	return f
 }
 
-// Head returns the first message.
-func (r *Report) Head() string { return r.lines[0].Message }
+// Head returns the message that the complaint begins with.
+func (r *Report) Head() string { return r.lines[min(r.head, len(r.lines)-1)].Message }
 
 // Messages returns all messages.
 func (r *Report) Messages() []string {

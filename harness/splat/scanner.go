@@ -182,7 +182,10 @@ func (s *Scanner) offer(l Line, d *Detector) {
 			continue
 		}
 		if d != nil {
-			if d.Sequel != nil && d.Sequel(r, l.Message) {
+			if r.detector.Prelude && !r.stacked() {
+				r.takeOver(d)
+				d = nil
+			} else if d.Sequel != nil && d.Sequel(r, l.Message) {
 				d = nil
 			} else if r.stacked() || l.Caller == "" {
 				s.close(r)

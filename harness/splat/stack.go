@@ -2,7 +2,10 @@
 
 package splat
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // events reads all lines once and returns what matters for stacks.
 func (r *Report) events() []event {
@@ -88,6 +91,26 @@ func (r *Report) faultStack(from int) stack {
 // injected reports whether the frame is of the fault injection code: its
 // stacks are printed in great numbers, and mixed into others.
 func injected(fn string) bool { return strings.HasPrefix(strings.TrimLeft(fn, "_"), "should_fail") }
+
+// hollow reports whether a stack is announced and none follows.
+func (r *Report) hollow() bool {
+	empty := false
+	for _, e := range r.events() {
+		switch e.kind {
+		case trace:
+			if empty {
+				return true
+			}
+			empty = stackMarkRE.MatchString(r.lines[e.line].Message)
+		case frame, doubtful, interrupt:
+			empty = false
+		}
+	}
+	return empty
+}
+
+// stackMarkRE matches the lines that a stack must follow.
+var stackMarkRE = regexp.MustCompile(`Call [Tt]race:|(?:Allocated|Freed) by task \d+:|(?:Allocated|Freed):$`)
 
 // traceStack returns the frames of the first stack trace behind line from.
 func (r *Report) traceStack(from int) []string {

@@ -41,6 +41,10 @@ func startQEMU(ctx context.Context, s Spec) (*VM, error) {
 	return v, nil
 }
 
+// lastWords is how long a QEMU that has hung up may take to end and so to tell
+// why.
+const lastWords = time.Second
+
 // connect opens the monitor and the agent's channels. QEMU ending meanwhile
 // is an error at once.
 func (v *VM) connect(ctx context.Context) error {
@@ -68,6 +72,11 @@ func (v *VM) connect(ctx context.Context) error {
 	}
 	if v.Monitor != nil {
 		_ = v.Monitor.Close()
+	}
+	select {
+	case <-v.process.done:
+	case <-time.After(lastWords):
+	case <-ctx.Done():
 	}
 	select {
 	case <-v.process.done:

@@ -164,7 +164,7 @@ func (o *Overlay) checkPath(name string) string {
 		if err == nil && info.Mode()&fs.ModeSymlink != 0 {
 			return fmt.Sprintf("%q is a symbolic link in the tree", dir)
 		}
-		if c, ok := o.Changes[dir]; dir != name && ok && !c.Deleted {
+		if c, ok := o.Changes[dir]; dir != name && (ok && !c.Deleted || !ok && err == nil && !info.IsDir()) {
 			return fmt.Sprintf("%q is a file", dir)
 		}
 	}

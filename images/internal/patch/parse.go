@@ -74,6 +74,9 @@ type section struct {
 
 // parse hands a section to go-gitdiff.
 func (s section) parse() (*gitdiff.File, error) {
+	if name := s.absolute(); name != "" {
+		return nil, fmt.Errorf("the path %q is absolute", name)
+	}
 	files, _, err := gitdiff.Parse(strings.NewReader(strings.Join(s.lines, "")))
 	if err != nil {
 		return nil, err
@@ -88,11 +91,28 @@ func (s section) parse() (*gitdiff.File, error) {
 	return file, nil
 }
 
+// absolute returns an absolute path that the header names, "" if there is
+// none. Stripping would make a relative one of it, and nobody meant that.
+func (s section) absolute() string {
+	for _, line := range s.lines {
+		if strings.HasPrefix(line, "@@ ") {
+			break
+		}
+		for _, prefix := range []string{"--- ", "+++ ", "rename to ", "rename from ", "copy to ", "copy from "} {
+			name, ok := strings.CutPrefix(line, prefix)
+			if ok && strings.HasPrefix(name, "/") && !strings.HasPrefix(name, "/dev/null") {
+				return strings.TrimSpace(name)
+			}
+		}
+	}
+	return ""
+}
+
 // strip takes off the first path element, as patch -p1 does. A name of one
 // element becomes empty, which no tree accepts.
 func strip(name string) string {
 	_, rest, _ := strings.Cut(name, "/")
-	return strings.TrimLeft(rest, "/")
+	return rest
 }
 
 // lines splits text behind each line end.

@@ -150,7 +150,7 @@ func TestRejects(t *testing.T) {
 		"truncated":       {"--- a/a.c\n+++ b/a.c\n@@ -7,7 +7,7 @@\n " + line(7), "diff number 1"},
 		"dotdot":          {make("../etc/passwd"), "not one inside the tree"},
 		"hidden dotdot":   {make("mm/../../x"), "not one inside the tree"},
-		"absolute":        {make("/etc/passwd"), ""},
+		"absolute":        {"diff --git /etc/passwd /etc/passwd\nnew file mode 100644\n--- /dev/null\n+++ /etc/passwd\n@@ -0,0 +1 @@\n+x\n", "is absolute"},
 		"git directory":   {make("x/.GIT/hooks/post-checkout"), "git directory"},
 		"private":         {make("private/x"), "not for patches"},
 		"symlinked dir":   {make("link/x"), "symbolic link"},

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package suites_test
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"plugstorm/guests"
+	"plugstorm/harness/console"
+	"plugstorm/harness/history"
+	"plugstorm/harness/op"
+	"plugstorm/harness/qmp"
+	"plugstorm/harness/run"
+	"plugstorm/harness/vm"
+	"plugstorm/images"
+	"plugstorm/suites"
+	"plugstorm/workloads"
+)
+
+const (
+	paceRounds = 3
+	paceFor    = 15 * time.Second // of each loop
+)
+
+// BenchmarkPace measures add+remove cycles of one DIMM per second, through the
+// harness and in a bare QMP loop, each in a fresh guest, turn and turn about.
+// "ratio" is the median of the rounds' quotients.
+func BenchmarkPace(b *testing.B) {
+	for _, machine := range guests.Default() {
+		b.Run(machine.Name, func(b *testing.B) {
+			spec := paceSpec(b, machine)
+			for b.Loop() {
+				var bare, ours, ratios []float64
+				for range paceRounds {
+					bare = append(bare, barePace(b, spec))
+					ours = append(ours, harnessPace(b, spec))
+					ratios = append(ratios, ours[len(ours)-1]/bare[len(bare)-1])
+				}
+				b.ReportMetric(median(bare), "bare-cycles/s")
+				b.ReportMetric(median(ours), "harness-cycles/s")
+				b.ReportMetric(median(ratios), "ratio")
+			}
+		})
+	}
+}
+
+func median(values []float64) float64 {
+	slices.Sort(values)
+	return values[len(values)/2]
+}
+
+// paceSpec builds or finds what a machine boots.
+func paceSpec(b *testing.B, m *vm.Machine) vm.Spec {
+	b.Helper()
+	cache, err := os.UserCacheDir()
+	check(b, err)
+	store := &images.Store{Dir: filepath.Join(cache, "plugstorm"), Modules: workloads.Modules, Env: os.Environ(), Log: io.Discard}
+	arch, err := images.Archs.Get(m.Arch)
+	check(b, err)
+	kernel, err := store.Build(b.Context(), arch, images.Source{}, images.Options{})
+	check(b, err)
+	initramfs, err := store.Initramfs(b.Context(), kernel, arch)
+	check(b, err)
+	emulator, version, err := vm.Emulator(b.Context(), m)
+	check(b, err)
+	return vm.Spec{
+		Machine: m, Accel: vm.TCG, Emulator: emulator, Version: version, Kernel: kernel.Image, Initramfs: initramfs,
+		AutoOnline: true, Console: func(console.Chunk) error { return nil },
+	}
+}
+
+func check(b *testing.B, err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// harnessPace runs the pace suite and counts the removals in its history.
+func harnessPace(b *testing.B, s vm.Spec) float64 {
+	b.Helper()
+	dir := filepath.Join(b.TempDir(), "run")
+	check(b, run.Run(b.Context(), run.Config{
+		Case: history.Case{
+			Machine: s.Machine.Name, Suite: suites.Pace.Name, Duration: paceFor,
+			Kernel: history.Kernel{Image: s.Kernel, Initramfs: s.Initramfs},
+		},
+		Machine: s.Machine, Backend: vm.QEMU, Accel: s.Accel, Emulator: s.Emulator, Version: s.Version,
+		Scenario: suites.Pace, Dir: dir,
+	}))
+	h, err := history.Read(dir)
+	check(b, err)
+	var first, last time.Duration
+	cycles := 0
+	for _, e := range h.Events {
+		switch {
+		case e.Type == history.StepBegin && first == 0:
+			first = e.At
+		case e.Type == history.StepEnd && e.Outcome == op.Done:
+			cycles++
+			last = e.At
+		}
+	}
+	return float64(cycles) / 2 / (last - first).Seconds()
+}
+
+// barePace does the same with QMP alone: add, the completion event where the
+// machine has one, remove, DEVICE_DELETED.
+func barePace(b *testing.B, s vm.Spec) float64 {
+	b.Helper()
+	s.Dir = filepath.Join(b.TempDir(), "bare")
+	ctx, cancel := context.WithTimeout(b.Context(), 5*time.Minute)
+	defer cancel()
+	v, err := vm.QEMU.Start(ctx, s)
+	check(b, err)
+	defer v.Close()
+	_, err = v.WaitAgent(ctx)
+	check(b, err)
+	events := v.Monitor.Watch(ctx)
+	cycles, began := 0, time.Now()
+	for time.Since(began) < paceFor {
+		size := map[string]any{"size": s.Machine.DIMM.UnitMiB << 20}
+		check(b, qmp.ObjectAdd(ctx, v.Monitor, "memory-backend-ram", "m", size))
+		check(b, qmp.DeviceAdd(ctx, v.Monitor, "pc-dimm", "d", map[string]any{"memdev": "m", "node": s.Machine.DIMM.Node}))
+		if s.Machine.DIMM.AddEvent != "" {
+			await(b, events, s.Machine.DIMM.AddEvent)
+		}
+		check(b, qmp.DeviceDel(ctx, v.Monitor, "d"))
+		await(b, events, qmp.EventDeviceDeleted)
+		check(b, qmp.ObjectDel(ctx, v.Monitor, "m"))
+		cycles++
+	}
+	return float64(cycles) / time.Since(began).Seconds()
+}
+
+// await reads events until one of the given name says success.
+func await(b *testing.B, events <-chan qmp.Event, name string) {
+	b.Helper()
+	for e := range events {
+		data, err := e.Decode()
+		check(b, err)
+		ost, isOST := data.(qmp.ACPIDeviceOST)
+		if e.Name == name && (!isOST || ost.Source == qmp.OSTDeviceCheck && ost.Status == qmp.OSTSuccess) {
+			return
+		}
+	}
+	b.Fatal("QEMU is gone")
+}

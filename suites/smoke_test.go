@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package suites_test
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"plugstorm/guests"
+	"plugstorm/harness/schedule"
+)
+
+// Every scenario on every default machine: an unmodified kernel shows nothing
+// that our known-issues file doesn't explain, and the hotplug really happens.
+var _ = Describe("an unmodified kernel", func() {
+	for _, scenario := range schedule.Scenarios.All() {
+		for _, machine := range guests.Default() {
+			labels := Label(machine.Name, scenario.Name)
+			if scenario.Name != "smoke" {
+				labels = append(labels, "on-demand")
+			}
+			It("stays clean under "+scenario.Name+" on "+machine.Name, labels, func() {
+				code, r := plugstorm("run", "--json", "--machine", machine.Name, "--suite", scenario.Name, "--seed", "1", "--out", newRunDir())
+				Expect(r.unknown()).To(BeEmpty())
+				Expect(r.faults()).To(BeEmpty())
+				Expect(code).To(Equal(0))
+				ops := r.Machines[0].Ops
+				Expect(ops["dimm-add"]["done"]).To(BeNumerically(">", 2), "DIMMs were added")
+				Expect(ops["dimm-remove"]["done"]).To(BeNumerically(">", 1), "DIMMs were removed")
+				Expect(ops["cpu-offline"]["done"]).To(BeNumerically(">", 1), "CPUs went offline")
+				Expect(ops["vcpu-add"]["done"]).To(BeNumerically(">", 0), "vCPUs were added")
+			})
+		}
+	}
+})
