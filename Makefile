@@ -35,7 +35,7 @@ install: build     ## install what this host lacks; says what, and asks on a ter
 run: install       ## install, build, and run the default suite on both machines
 	@bin/plugstorm run $(RUN)
 
-test: lint unit vm ## everything that CI runs
+test: install lint unit vm ## everything that CI runs
 
 unit: agents       ## tests without a VM, with the race detector
 	@$(GO) test -race $$($(GO) list ./... | grep -v '^plugstorm/suites$$')

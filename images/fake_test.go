@@ -32,7 +32,7 @@ olddefconfig:
 	@sh scripts/kconfig/old $(O)/.config
 $(O)/%.o: %.c
 	@echo "  CC      $*.o"; echo "$*.o" >> $(HOME)/compiled; mkdir -p $(dir $@)
-	@if grep -q WAIT $<; then cat $(HOME)/gate >/dev/null; fi
+	@! grep -q WAIT $< || exec cat $(HOME)/gate >/dev/null
 	@if grep -q BROKEN $<; then echo "$<:1:2: error: BROKEN is undeclared" >&2; exit 1; fi
 	@cp $< $@; echo cp > $(dir $@).$(notdir $@).cmd
 $(O)/vmlinux: $(OBJS)

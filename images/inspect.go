@@ -99,7 +99,7 @@ func inspectELF(arch *Arch, r io.ReaderAt) (version, reason string, err error) {
 	return version, "", nil
 }
 
-var banner = regexp.MustCompile(`Linux version ([0-9][\x20-\x7e]{0,250})`)
+var banner = regexp.MustCompile(`Linux version ([0-9][\x20-\x7e]{0,400})\n`)
 
 // bannerOf finds linux_banner (init/version.c) in the loaded segments.
 func bannerOf(f *elf.File) (string, error) {

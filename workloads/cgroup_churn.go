@@ -202,7 +202,7 @@ func setIfThere(ctx context.Context, path, value string) error {
 func allocate(ctx context.Context) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	const size = 1 << 20
+	const size = 128 << 10
 	for ctx.Err() == nil {
 		b, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANONYMOUS|unix.MAP_PRIVATE)
 		if err == nil {

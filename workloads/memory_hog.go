@@ -22,6 +22,7 @@ import (
 var hogOptions = map[string]int64{
 	"above_kib": 0,   // stop this far above the low watermark; negative goes deeper
 	"hold_ms":   200, // how long memory stays full before it is given back
+	"rest_ms":   800, // and how long others may have it
 }
 
 // MemoryHog fills memory and gives it back.
@@ -29,7 +30,7 @@ var MemoryHog = agent.Workloads.Register(&agent.Workload{
 	Name: "memory-hog",
 	Doc: "fills memory with anonymous pages until what is free falls to the sum of the zones' low watermarks, holds it, and gives a random part of it back: " +
 		"kswapd, direct reclaim and compaction under hotplug, pages to migrate when a block goes offline; it is the OOM killer's first choice; " +
-		"options above_kib (distance to the watermark, may be negative), hold_ms",
+		"options above_kib (distance to the watermark, may be negative), hold_ms (how long it holds), rest_ms (how long it rests)",
 	Options: hogOptions,
 	Run:     memoryHog{tree: guest}.run,
 })
@@ -46,6 +47,7 @@ func (h memoryHog) run(ctx context.Context, p agent.Params, m agent.Meter) error
 	_ = os.WriteFile(h.tree.Path("proc/self/oom_score_adj"), []byte("1000"), 0)
 	above := p.Option("above_kib", hogOptions["above_kib"]) << 10
 	hold := time.Duration(p.Option("hold_ms", hogOptions["hold_ms"])) * time.Millisecond
+	rest := time.Duration(p.Option("rest_ms", hogOptions["rest_ms"])) * time.Millisecond
 	l := loop{params: p, meter: m, threads: 1, refuses: []unix.Errno{unix.ENOMEM, unix.EAGAIN}}
 	return l.run(ctx, func(int) (round, error) {
 		var held [][]byte
@@ -59,6 +61,7 @@ func (h memoryHog) run(ctx context.Context, p agent.Params, m agent.Meter) error
 				pause(ctx, hold)
 			}
 			held = release(held, rng)
+			pause(ctx, rest)
 			return err
 		}, nil
 	})
@@ -72,11 +75,12 @@ func fill(ctx context.Context, held [][]byte, floor int64) ([][]byte, error) {
 		if err != nil || free <= floor+hogChunk {
 			return held, err
 		}
-		chunk, err := unix.Mmap(-1, 0, hogChunk, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANONYMOUS|unix.MAP_PRIVATE)
+		chunk, err := unix.Mmap(-1, 0, hogChunk, unix.PROT_READ|unix.PROT_WRITE,
+			unix.MAP_ANONYMOUS|unix.MAP_PRIVATE|unix.MAP_POPULATE)
 		if err != nil {
 			return held, fmt.Errorf("mmap: %w", err)
 		}
-		touch(chunk)
+		touch(chunk) // MAP_POPULATE is quicker, and promises nothing
 		held = append(held, chunk)
 	}
 	return held, nil

@@ -39,7 +39,7 @@ type guestAgent struct {
 	seq       atomic.Uint64
 }
 
-func newAgent(root string, port io.ReadWriteCloser, note *console) *guestAgent {
+func newAgent(root string, port io.ReadWriteCloser, note *console, processes *children) *guestAgent {
 	a := &guestAgent{
 		tree:     sysfs.Tree(root),
 		port:     port,
@@ -48,7 +48,7 @@ func newAgent(root string, port io.ReadWriteCloser, note *console) *guestAgent {
 		out:      make(chan []byte, queued),
 		powerOff: powerOff,
 	}
-	a.work = newSupervisor(newChildren(note), note, func(stats agent.WorkloadStats) {
+	a.work = newSupervisor(processes, note, a.modules, func(stats agent.WorkloadStats) {
 		a.note.printf("workload %s (%s) ended by itself: %s", stats.ID, stats.Name, stats.Error)
 		a.event(agent.EventWorkloadEnd, stats)
 	})

@@ -21,7 +21,6 @@ import (
 // death signal when the thread that forked it ends.
 type children struct {
 	starts chan startRequest
-	note   *console
 }
 
 type startRequest struct {
@@ -42,8 +41,10 @@ type child struct {
 	status unix.WaitStatus // valid then
 }
 
-func newChildren(note *console) *children {
-	c := &children{starts: make(chan startRequest), note: note}
+// newChildren takes over the waiting for all children of this process: there
+// can be only one.
+func newChildren() *children {
+	c := &children{starts: make(chan startRequest)}
 	deaths := make(chan os.Signal, 1) // one is enough: a sweep finds all
 	signal.Notify(deaths, unix.SIGCHLD)
 	go c.own(deaths)

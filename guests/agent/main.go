@@ -60,7 +60,7 @@ func run() (reason string) {
 	if err != nil {
 		return err.Error()
 	}
-	a := newAgent("/", port, note)
+	a := newAgent("/", port, note, newChildren())
 	a.transport = transport
 	return a.serve()
 }

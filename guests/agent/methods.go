@@ -82,7 +82,7 @@ func (a *guestAgent) memory(p agent.MemoryParams) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		reply.Blocks = append(reply.Blocks, agent.Block{ID: b.ID, State: b.State, Node: b.Node, Zones: b.Zones})
+		reply.Blocks = append(reply.Blocks, agent.Block{ID: b.ID, State: b.State, Node: b.Node})
 	}
 	reply.Present = p.Size == 0 || uint64(len(reply.Blocks)) == last-first+1
 	return reply, nil

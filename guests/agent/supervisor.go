@@ -31,6 +31,7 @@ const killPatience = 5 * time.Second
 type supervisor struct {
 	children *children
 	note     *console
+	modules  string                    // directory of our kernel modules
 	ended    func(agent.WorkloadStats) // told when a workload ends by itself
 
 	mu        sync.Mutex
@@ -51,8 +52,8 @@ type instance struct {
 	stopping bool
 }
 
-func newSupervisor(c *children, note *console, ended func(agent.WorkloadStats)) *supervisor {
-	return &supervisor{children: c, note: note, ended: ended, instances: map[string]*instance{}}
+func newSupervisor(c *children, note *console, modules string, ended func(agent.WorkloadStats)) *supervisor {
+	return &supervisor{children: c, note: note, modules: modules, ended: ended, instances: map[string]*instance{}}
 }
 
 // running counts the workloads that haven't ended.
@@ -79,7 +80,7 @@ func (s *supervisor) start(p agent.StartWorkloadParams) error {
 		return errors.New("a workload instance needs an id")
 	}
 	for _, module := range w.Modules {
-		if _, err := os.Stat(filepath.Join(workloads.ModuleDir, module+".ko")); err != nil {
+		if _, err := os.Stat(filepath.Join(s.modules, module+".ko")); err != nil {
 			return fmt.Errorf("workload %s needs module %s, which the initramfs lacks: %w", w.Name, module, err)
 		}
 	}
@@ -300,7 +301,7 @@ func kernelStack(proc string, pid int) string {
 	var waiting, others []string
 	for _, task := range tasks {
 		stack, err := os.ReadFile(filepath.Join(task, "stack"))
-		if err != nil {
+		if err != nil || len(strings.TrimSpace(string(stack))) == 0 { // gone, or running
 			continue
 		}
 		lines := strings.SplitN(string(stack), "\n", stackLines+1)

@@ -6,10 +6,7 @@
 // nobody ever matches error texts to find out.
 package blame
 
-import (
-	"errors"
-	"fmt"
-)
+import "fmt"
 
 // A Party is whoever has to act on an error.
 type Party string
@@ -50,33 +47,49 @@ func Errorf(p Party, next, format string, args ...any) error {
 	return &Error{Party: p, Err: fmt.Errorf(format, args...), Next: next}
 }
 
-// Of returns the innermost owner in err's chain, Harness if there is none,
-// and the empty Party for a nil error.
+// Of returns the innermost owner in err's tree, Harness if there is none, and
+// the empty Party for a nil error. Where the tree branches (errors.Join,
+// several %w), the first branch that has an owner wins.
 func Of(err error) Party {
 	if err == nil {
 		return ""
 	}
-	party := Harness
-	walk(err, func(e *Error) { party = e.Party })
-	return party
-}
-
-// Next returns the innermost next step in err's chain, or "".
-func Next(err error) string {
-	var next string
-	walk(err, func(e *Error) {
-		if e.Next != "" {
-			next = e.Next
-		}
-	})
-	return next
-}
-
-// walk visits the owned errors of a chain from the outside in.
-func walk(err error, visit func(*Error)) {
-	var e *Error
-	for errors.As(err, &e) {
-		visit(e)
-		err = e.Err
+	if e := innermost(err, func(*Error) bool { return true }); e != nil {
+		return e.Party
 	}
+	return Harness
+}
+
+// Next returns the innermost next step in err's tree, or "". Where the tree
+// branches, the first branch that has one wins: it may be another one than Of's.
+func Next(err error) string {
+	if e := innermost(err, func(e *Error) bool { return e.Next != "" }); e != nil {
+		return e.Next
+	}
+	return ""
+}
+
+// innermost returns the deepest owned error that fits, in the first branch
+// that has any, or nil.
+func innermost(err error, fits func(*Error) bool) *Error {
+	for _, cause := range causes(err) {
+		if e := innermost(cause, fits); e != nil {
+			return e
+		}
+	}
+	if e, ok := any(err).(*Error); ok && fits(e) {
+		return e
+	}
+	return nil
+}
+
+// causes returns what err directly wraps.
+func causes(err error) []error {
+	switch e := any(err).(type) {
+	case interface{ Unwrap() error }:
+		return []error{e.Unwrap()}
+	case interface{ Unwrap() []error }:
+		return e.Unwrap()
+	}
+	return nil
 }

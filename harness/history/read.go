@@ -54,26 +54,47 @@ func Parse(r io.Reader) (*History, error) {
 		if err != nil {
 			return nil, blame.On(blame.Host, err, "")
 		}
+		if n == 1 {
+			if err := begin(line); err != nil {
+				return nil, err
+			}
+		}
 		var e Event
 		if err := json.Unmarshal(line, &e); err != nil {
-			return nil, blame.Errorf(blame.User, "was it written by a newer plugstorm?", "line %d: %w", n, err)
+			return nil, blame.Errorf(blame.User, "was it damaged, or written by a newer plugstorm?", "line %d: %w", n, err)
+		}
+		if e.Step != nil && e.Step.Op.Kind == nil {
+			return nil, blame.Errorf(blame.User, "was it damaged?", "line %d: a step without an op", n)
 		}
 		h.Events = append(h.Events, e)
 	}
-	if len(h.Events) == 0 || h.Events[0].Type != RunStart || h.Events[0].Case == nil {
-		return nil, blame.Errorf(blame.User, "", "a history begins with %s, this one doesn't", RunStart)
+	if len(h.Events) == 0 {
+		return nil, blame.Errorf(blame.User, "", "it holds no complete line: it is no history, or the run ended before it began")
 	}
 	h.Case = *h.Events[0].Case
-	if h.Case.Version != Version {
-		return nil, blame.Errorf(blame.User, "use the plugstorm that wrote it", "history format %d, this plugstorm reads %d", h.Case.Version, Version)
-	}
 	return h, nil
+}
+
+// begin checks the first line: another format is told by its version, before
+// anything else of it is misread.
+func begin(line []byte) error {
+	var first struct {
+		Type Type
+		Case *struct{ Version int }
+	}
+	if json.Unmarshal(line, &first) != nil || first.Type != RunStart || first.Case == nil {
+		return blame.Errorf(blame.User, "", "it is no history: a history begins with %s", RunStart)
+	}
+	if v := first.Case.Version; v != Version {
+		return blame.Errorf(blame.User, "use the plugstorm that wrote it", "history format %d, this plugstorm reads %d", v, Version)
+	}
+	return nil
 }
 
 // Steps returns the steps of the schedule in the order in which they began,
 // those that only set a fresh guest up left out.
 func (h *History) Steps() []schedule.Step {
-	var steps []schedule.Step
+	steps := []schedule.Step{}
 	for _, e := range h.Events {
 		if e.Type == StepBegin && !e.Setup && e.Step != nil {
 			steps = append(steps, *e.Step)
@@ -88,11 +109,22 @@ func WriteJSON(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	temp := path + ".tmp"
-	if err := os.WriteFile(temp, append(data, '\n'), 0o644); err != nil {
-		return blame.On(blame.Host, err, "free some space or choose another directory with --out")
+	return WriteFile(path, append(data, '\n'))
+}
+
+// WriteFile writes a file of a run directory, whole or not at all.
+func WriteFile(path string, data []byte) error {
+	const next = "free some space or choose another directory with --out"
+	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return blame.On(blame.Host, err, next)
 	}
-	return blame.On(blame.Host, os.Rename(temp, path), "")
+	defer os.Remove(temp.Name()) // gone already when all went well
+	_, err = temp.Write(data)
+	if err = errors.Join(err, temp.Chmod(0o644), temp.Close()); err == nil {
+		err = os.Rename(temp.Name(), path)
+	}
+	return blame.On(blame.Host, err, next)
 }
 
 // Schedule returns the steps to replay a run directory: those of its
@@ -110,8 +142,14 @@ func Schedule(dir string) ([]schedule.Step, error) {
 		return nil, blame.On(blame.Host, err, "")
 	}
 	var steps []schedule.Step
+	const next = "mend it, or delete it to replay the history"
 	if err := json.Unmarshal(data, &steps); err != nil {
-		return nil, blame.Errorf(blame.User, "mend it, or delete it to replay the history", "%s: %w", filepath.Join(dir, ScheduleFile), err)
+		return nil, blame.Errorf(blame.User, next, "%s: %w", filepath.Join(dir, ScheduleFile), err)
+	}
+	for i, step := range steps {
+		if step.Op.Kind == nil {
+			return nil, blame.Errorf(blame.User, next, "%s: step %d has no op", filepath.Join(dir, ScheduleFile), i)
+		}
 	}
 	return steps, nil
 }

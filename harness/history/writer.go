@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -20,53 +21,63 @@ const (
 	File         = "history.ndjson"
 	CaseFile     = "case.json"
 	ScheduleFile = "schedule.json"
-	ballastFile  = ".ballast"
 )
 
 // ballastBytes is what a run keeps allocated so that its last events still
-// fit when the disk is full: on ENOSPC the ballast is given up for them.
+// fit when the disk is full: the ballast is given up for them then.
 const ballastBytes = 256 << 10
 
 // A Writer appends to a history. Every event is one write(2) to an O_APPEND
 // file, so what was recorded survives the death of the controller at any
 // moment. It is safe for concurrent use.
 type Writer struct {
-	mu    sync.Mutex
 	dir   string
-	file  *os.File
 	start time.Time
-	err   error
+
+	mu      sync.Mutex
+	file    io.WriteCloser
+	ballast io.Closer // nil when given up
+	err     error     // the first failure
+	dead    bool      // an event is missing: none may follow it
 }
 
 // Create starts a history in dir, which must exist and hold none.
 func Create(dir string, start time.Time) (*Writer, error) {
+	const next = "free some space or choose another directory with --out"
+	ballast, err := layBallast(dir)
+	if err != nil {
+		return nil, blame.On(blame.Host, err, next)
+	}
 	f, err := os.OpenFile(filepath.Join(dir, File), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
-		return nil, blame.On(blame.Host, err, "choose another directory with --out")
+		return nil, errors.Join(blame.On(blame.Host, err, next), ballast.Close())
 	}
-	w := &Writer{dir: dir, file: f, start: start}
-	if err := w.layBallast(); err != nil {
-		_ = f.Close()
-		return nil, blame.On(blame.Host, err, "free some space or choose another directory with --out")
-	}
-	return w, nil
+	return &Writer{dir: dir, start: start, file: f, ballast: ballast}, nil
 }
 
-func (w *Writer) layBallast() error {
-	f, err := os.Create(filepath.Join(w.dir, ballastFile))
+// layBallast allocates space in a file without a name: it is free again when
+// the file is closed, or when the process dies.
+func layBallast(dir string) (*os.File, error) {
+	f, err := os.CreateTemp(dir, ".ballast-*")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer f.Close()
-	err = syscall.Fallocate(int(f.Fd()), 0, 0, ballastBytes)
+	err = os.Remove(f.Name())
+	if err == nil {
+		err = syscall.Fallocate(int(f.Fd()), 0, 0, ballastBytes)
+	}
 	if errors.Is(err, syscall.EOPNOTSUPP) {
 		_, err = f.Write(make([]byte, ballastBytes))
 	}
-	return err
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("keeping %d KiB free in %s: %w", ballastBytes>>10, dir, err), f.Close())
+	}
+	return f, nil
 }
 
 // Add stamps an event with the present and writes it. The first failure is
-// kept for Err; the run has to end then, for what isn't recorded didn't happen.
+// kept for Err; the run has to end then, for what isn't recorded didn't
+// happen. What Add records of that end still fits into the ballast's space.
 func (w *Writer) Add(e Event) { w.AddAt(time.Now(), e) }
 
 // AddAt is Add with the time at which the event happened.
@@ -79,19 +90,39 @@ func (w *Writer) AddAt(at time.Time, e Event) {
 	line = append(line, '\n')
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.err == nil {
-		w.err = w.write(line)
+	if w.dead {
+		return
+	}
+	if err := w.write(line); w.err == nil {
+		w.err = err
 	}
 }
 
 func (w *Writer) write(line []byte) error {
 	n, err := w.file.Write(line)
-	if errors.Is(err, syscall.ENOSPC) && os.Remove(filepath.Join(w.dir, ballastFile)) == nil {
-		if _, again := w.file.Write(line[n:]); again == nil {
-			return blame.On(blame.Host, fmt.Errorf("the disk is full: %w", err), "free some space; what happened until then is recorded in "+w.dir)
+	if err == nil {
+		return nil
+	}
+	next := "what happened until then is recorded in " + w.dir
+	if (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) && w.dropBallast() == nil {
+		full := fmt.Errorf("the disk is full: %w", err)
+		if _, err = w.file.Write(line[n:]); err == nil {
+			return blame.On(blame.Host, full, "free some space; "+next)
 		}
 	}
-	return blame.On(blame.Host, err, "what happened until then is recorded in "+w.dir)
+	w.dead = true
+	return blame.On(blame.Host, err, next)
+}
+
+var errNoBallast = errors.New("the ballast has been given up already")
+
+func (w *Writer) dropBallast() error {
+	if w.ballast == nil {
+		return errNoBallast
+	}
+	ballast := w.ballast
+	w.ballast = nil
+	return ballast.Close()
 }
 
 // Err returns the first failure to record.
@@ -105,6 +136,7 @@ func (w *Writer) Err() error {
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_ = os.Remove(filepath.Join(w.dir, ballastFile))
+	_ = w.dropBallast() // there is nothing in it
+	w.dead = true
 	return w.file.Close()
 }

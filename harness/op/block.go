@@ -82,7 +82,12 @@ func (o *blockSet) Inject(ctx context.Context, v *vm.VM) error {
 func (o *blockSet) Confirm(context.Context, *vm.VM) error { return nil }
 
 func (o *blockSet) Apply(s *State) {
-	if dimm, ok := s.DIMMs[o.DIMM]; ok {
-		dimm.Offline[o.Index] = o.Value == "offline" || o.Value == "0"
+	dimm, ok := s.DIMMs[o.DIMM]
+	switch {
+	case !ok:
+	case o.Value == "offline" || o.Value == "0":
+		dimm.Offline[o.Index] = true
+	default:
+		delete(dimm.Offline, o.Index)
 	}
 }

@@ -12,6 +12,12 @@ import (
 	"plugstorm/harness/vm"
 )
 
+// cpuLimit is how long the guest tries before its write is interrupted: as
+// long as another task holds device_hotplug_lock, the offlining of memory that
+// can't move for one, the kernel restarts the system call (drivers/base/core.c
+// lock_device_hotplug_sysfs).
+const cpuLimit = 10 * time.Second
+
 // CPUOffline brings a CPU offline.
 var CPUOffline = Kinds.Register(&Kind{
 	Name:     "cpu-offline",
@@ -47,7 +53,13 @@ type cpuSet struct {
 }
 
 func (o *cpuSet) Inject(ctx context.Context, v *vm.VM) error {
-	return guestRefusal(v.Agent.Call(ctx, agent.MethodSetCPU, agent.SetCPUParams{CPU: o.CPU, Online: o.Online}, nil))
+	return setCPU(ctx, v, o.CPU, o.Online)
+}
+
+func setCPU(ctx context.Context, v *vm.VM, cpu int, online bool) error {
+	return guestRefusal(v.Agent.Call(ctx, agent.MethodSetCPU, agent.SetCPUParams{
+		CPU: cpu, Online: online, LimitMS: v.Deadline(cpuLimit).Milliseconds(),
+	}, nil))
 }
 
 // Confirm has nothing to wait for: the kernel's write(2) returned.

@@ -64,10 +64,10 @@ func (o *dimmAdd) Confirm(ctx context.Context, v *vm.VM) error {
 	v.Devices.SetDIMM(o.ID, r)
 	if v.Spec.Machine.DIMM.AddEvent != "" {
 		if err := o.events.added(ctx); err != nil {
-			return err
+			return behind(v, o.ID, err)
 		}
 	}
-	return waitMemory(ctx, v, r)
+	return behind(v, o.ID, waitMemory(ctx, v, r))
 }
 
 func (o *dimmAdd) Apply(s *State) { s.DIMMs[o.ID] = DIMM{MiB: o.MiB, Offline: map[int]bool{}} }

@@ -82,9 +82,7 @@ func (s *State) Setup() []Spec {
 		dimm := s.DIMMs[id]
 		ops = append(ops, Spec{DIMMAdd, &dimmAdd{ID: id, MiB: dimm.MiB, Node: s.DIMM.Node}})
 		for _, i := range sortedKeys(dimm.Offline) {
-			if dimm.Offline[i] {
-				ops = append(ops, Spec{BlockOffline, &blockSet{Block: Block{DIMM: id, Index: i}, Via: "state", Value: "offline"}})
-			}
+			ops = append(ops, Spec{BlockOffline, &blockSet{Block: Block{DIMM: id, Index: i}, Via: "state", Value: "offline"}})
 		}
 	}
 	for _, i := range s.VCPUSlots {

@@ -33,6 +33,7 @@ type vcpuAdd struct {
 	CPU int `json:"cpu"`
 
 	before []int // CPUs present in the guest
+	events *watch
 }
 
 func (o *vcpuAdd) Inject(ctx context.Context, v *vm.VM) error {
@@ -43,6 +44,7 @@ func (o *vcpuAdd) Inject(ctx context.Context, v *vm.VM) error {
 	if slot.QOMPath != "" {
 		return refused("%s is still plugged: its removal didn't succeed", vm.VCPUID(o.CPU))
 	}
+	v.Devices.SetLeaving(vm.VCPUID(o.CPU), false) // a removal that was pending is over
 	if limit := v.Budget().VCPUAdds; !v.Devices.SpendVCPUAdd(limit) {
 		return fmt.Errorf("%w: QEMU survives only %d vCPU adds per guest here", ErrSpent, limit)
 	}
@@ -55,12 +57,17 @@ func (o *vcpuAdd) Inject(ctx context.Context, v *vm.VM) error {
 	for name, value := range slot.Props {
 		place[name] = value
 	}
+	o.events = watchDevice(ctx, v, vm.VCPUID(o.CPU))
 	return qemuRefusal(qmp.DeviceAdd(ctx, v.Monitor, slot.Type, vm.VCPUID(o.CPU), place))
 }
 
 func (o *vcpuAdd) Confirm(ctx context.Context, v *vm.VM) error {
+	defer o.events.close()
 	cpu := -1
 	err := poll(ctx, func() (bool, error) {
+		if err := o.events.refusal(); err != nil {
+			return false, err
+		}
 		var now agent.CPUsReply
 		if err := v.Agent.Call(ctx, agent.MethodCPUs, nil, &now); err != nil {
 			return false, err
@@ -69,9 +76,9 @@ func (o *vcpuAdd) Confirm(ctx context.Context, v *vm.VM) error {
 		return cpu >= 0 && (v.Spec.Machine.VCPU.GuestOnlines || slices.Contains(now.Online, cpu)), nil
 	})
 	if err != nil || !v.Spec.Machine.VCPU.GuestOnlines {
-		return err
+		return behind(v, vm.VCPUID(o.CPU), err)
 	}
-	return guestRefusal(v.Agent.Call(ctx, agent.MethodSetCPU, agent.SetCPUParams{CPU: cpu, Online: true}, nil))
+	return setCPU(ctx, v, cpu, true)
 }
 
 // newCPU finds the guest's number of an added vCPU. A kernel that saw the
@@ -126,6 +133,7 @@ func (o *vcpuRemove) Inject(ctx context.Context, v *vm.VM) error {
 		return err
 	}
 	if slot.QOMPath == "" {
+		v.Devices.SetLeaving(vm.VCPUID(o.CPU), false) // a removal that was pending is over
 		return refused("%s is not plugged: its add didn't succeed", vm.VCPUID(o.CPU))
 	}
 	o.events = watchDevice(ctx, v, vm.VCPUID(o.CPU))

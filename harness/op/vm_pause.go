@@ -29,8 +29,14 @@ type vmPause struct {
 	MS int `json:"ms"`
 }
 
+// Inject never leaves the guest stopped when it fails: QEMU may still run a
+// command whose answer ctx's end kept from us.
 func (o *vmPause) Inject(ctx context.Context, v *vm.VM) error {
-	return qmp.Stop(ctx, v.Monitor)
+	err := qmp.Stop(ctx, v.Monitor)
+	if err != nil {
+		_ = resume(ctx, v) // the reason for the failure counts
+	}
+	return err
 }
 
 // Confirm lets the pause pass and continues, even if ctx ends meanwhile.
@@ -41,6 +47,11 @@ func (o *vmPause) Confirm(ctx context.Context, v *vm.VM) error {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
+	return resume(ctx, v)
+}
+
+// resume continues the guest, even if ctx has ended.
+func resume(ctx context.Context, v *vm.VM) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), contGrace)
 	defer cancel()
 	return qmp.Cont(ctx, v.Monitor)

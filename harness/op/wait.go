@@ -88,27 +88,61 @@ func about(event any) string {
 	return ""
 }
 
-// added waits until an ACPI guest has answered an insertion. An add that got
-// no answer while some removal is pending is pending too: the guest handles
-// ACPI hotplug one by one (drivers/acpi/osl.c kacpi_hotplug_wq).
+// added waits until an ACPI guest has answered an insertion.
 func (w *watch) added(ctx context.Context) error {
 	for {
 		event, err := w.next(ctx)
-		if errors.Is(err, context.DeadlineExceeded) && w.vm.Devices.Leaving() > 0 {
-			return pending("%s waits behind a removal that is pending", w.device)
-		}
 		if err != nil {
 			return err
 		}
-		ost, ok := event.(qmp.ACPIDeviceOST)
-		switch {
-		case !ok || ost.Source != qmp.OSTDeviceCheck: // of an earlier removal
-		case ost.Status == qmp.OSTSuccess:
-			return nil
-		default:
-			return refused("the guest answered the insertion of %s with status %d", w.device, ost.Status)
+		if answered, err := w.insertion(event); answered {
+			return err
 		}
 	}
+}
+
+// insertion reads the guest's answer to an insertion off an event, if it is one.
+func (w *watch) insertion(event any) (answered bool, err error) {
+	ost, ok := event.(qmp.ACPIDeviceOST)
+	switch {
+	case !ok || ost.Source != qmp.OSTDeviceCheck: // of an earlier removal
+		return false, nil
+	case ost.Status == qmp.OSTSuccess:
+		return true, nil
+	default:
+		return true, refused("the guest answered the insertion of %s with status %d", w.device, ost.Status)
+	}
+}
+
+// refusal says whether the guest has refused the insertion by now.
+func (w *watch) refusal() error {
+	for {
+		select {
+		case e, ok := <-w.events:
+			if !ok {
+				return nil // who asks will meet the reason
+			}
+			data, err := e.Decode()
+			if err == nil && about(data) == w.device {
+				_, err = w.insertion(data)
+			}
+			if err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+}
+
+// behind makes a guest's delay pending if a removal that is pending may be in
+// the way: the kernel handles hotplug one by one (drivers/acpi/osl.c
+// kacpi_hotplug_wq, arch/powerpc/platforms/pseries/dlpar.c pseries_hp_wq).
+func behind(v *vm.VM, device string, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) && v.Devices.Leaving() > 0 {
+		return pending("%s waits behind a removal that is pending", device)
+	}
+	return err
 }
 
 // removed waits until the device has left. A removal may stay pending for

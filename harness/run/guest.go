@@ -128,6 +128,7 @@ func (g *guest) boot() error {
 	text, _ := json.Marshal(hello)
 	g.history.Add(history.Event{Type: history.AgentUp, Guest: g.number, Text: string(text)})
 	g.live.alive()
+	g.lastBoot = time.Since(g.vm.Started)
 	if g.stormed.IsZero() {
 		g.stormed = time.Now()
 	}

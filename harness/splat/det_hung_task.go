@@ -45,17 +45,16 @@ func readHungTask(r *Report, f *Finding) {
 		f.alt("INFO: task hung in " + full)
 		f.alt("hang in " + full)
 	}
-	f.Identity = "hung_task"
-	kept := 0
+	var where []string
 	for _, fn := range f.Stack {
-		if fn = bare(fn); kept < identityFrames && !isNoise(fn) && !containsAny(fn, blocking) {
-			f.Identity += " < " + fn
-			kept++
+		if fn = bare(fn); len(where) < identityFrames && !isNoise(fn) && !containsAny(fn, blocking) {
+			where = append(where, fn)
 		}
 	}
-	if kept == 0 {
-		f.Identity += " < " + orCorrupted(fn)
+	if len(where) == 0 {
+		where = []string{orCorrupted(fn)}
 	}
+	f.Identity = "hung_task: " + strings.Join(where, " < ")
 }
 
 // hungAt returns the gathering function that the task stands in, or "".

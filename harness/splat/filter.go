@@ -15,8 +15,9 @@ const minAnchor = 5
 // about four bytes a step. Of each anchor the window with the rarest pairs is
 // used, so that words like "kernel" don't slow it down.
 type filter struct {
-	shift [1 << 16]uint8 // by pair: how far the window may move; 0 means look
-	ends  map[uint16][]probe
+	shift  [1 << 16]uint8 // by pair: how far the window may move; 0 means look
+	bucket [1 << 16]uint8 // by pair, where shift is 0: index into probes
+	probes [][]probe
 }
 
 // A probe is an anchor whose chosen window ends in a given pair.
@@ -26,7 +27,7 @@ type probe struct {
 }
 
 func newFilter(anchors []string) *filter {
-	f := &filter{ends: map[uint16][]probe{}}
+	f := &filter{}
 	for i := range f.shift {
 		f.shift[i] = minAnchor - 1
 	}
@@ -47,12 +48,17 @@ func newFilter(anchors []string) *filter {
 func (f *filter) add(anchor []byte) {
 	start := rarest(anchor)
 	window := anchor[start : start+minAnchor]
+	last := pairOf(window[minAnchor-2], window[minAnchor-1])
+	if f.shift[last] != 0 {
+		f.bucket[last] = uint8(len(f.probes))
+		f.probes = append(f.probes, nil)
+	}
+	at := f.bucket[last]
+	f.probes[at] = append(f.probes[at], probe{anchor, start + minAnchor - 1})
 	for i := 1; i < minAnchor; i++ {
 		pair := pairOf(window[i-1], window[i])
 		f.shift[pair] = min(f.shift[pair], uint8(minAnchor-1-i))
 	}
-	last := pairOf(window[minAnchor-2], window[minAnchor-1])
-	f.ends[last] = append(f.ends[last], probe{anchor, start + minAnchor - 1})
 }
 
 func pairOf(a, b byte) uint16 { return uint16(a)<<8 | uint16(b) }
@@ -66,6 +72,8 @@ func rarest(anchor []byte) int {
 		for i := start + 1; i < start+minAnchor; i++ {
 			cost += commonness(anchor[i-1]) * commonness(anchor[i])
 		}
+		last := start + minAnchor - 1 // this pair makes the search stop and look
+		cost += 8 * commonness(anchor[last-1]) * commonness(anchor[last])
 		if cost < bestCost {
 			best, bestCost = start, cost
 		}
@@ -92,7 +100,7 @@ func (f *filter) next(b []byte) int {
 			i += int(s)
 			continue
 		}
-		if f.match(b, i, pair) {
+		if f.match(b, i, f.probes[f.bucket[pair]]) {
 			return i
 		}
 		i++
@@ -100,8 +108,8 @@ func (f *filter) next(b []byte) int {
 	return -1
 }
 
-func (f *filter) match(b []byte, i int, pair uint16) bool {
-	for _, p := range f.ends[pair] {
+func (f *filter) match(b []byte, i int, probes []probe) bool {
+	for _, p := range probes {
 		from := i - p.at
 		if from >= 0 && from+len(p.anchor) <= len(b) && bytes.Equal(b[from:from+len(p.anchor)], p.anchor) {
 			return true

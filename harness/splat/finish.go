@@ -30,18 +30,18 @@ func (f *Finding) in(prefix string, frames []string, own ...string) {
 
 // culprit returns the function that the title ends in, or "".
 func (f *Finding) culprit() string {
-	_, fn, ok := strings.Cut(f.Title, " in ")
-	if !ok || fn == corrupted {
+	i := strings.LastIndex(f.Title, " in ")
+	if i < 0 || f.Title[i+4:] == corrupted {
 		return ""
 	}
-	return fn
+	return f.Title[i+4:]
 }
 
 // also adds the title that a family of complaints shares ("bad-access"), so
 // that the same bug seen in two ways can be told to be one.
 func (f *Finding) also(family string) {
-	if _, fn, ok := strings.Cut(f.Title, " in "); ok {
-		f.alt(family + " in " + fn)
+	if i := strings.LastIndex(f.Title, " in "); i >= 0 {
+		f.alt(family + f.Title[i:])
 	}
 }
 
@@ -154,7 +154,7 @@ func scrub(text string) string {
 // addresses, tasks and CPUs don't enter it. A report without any function is
 // named by its title.
 func identity(f *Finding, fault string) string {
-	if fault == "" {
+	if fault == "" || isNoise(fault) && !strings.HasPrefix(fault, "lockdep_assert") {
 		fault = f.culprit()
 	}
 	parts := []string{fault}

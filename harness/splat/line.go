@@ -32,35 +32,97 @@ func (l *Line) sameSource(m *Line) bool {
 }
 
 var (
-	// "[   12.345678][   T12] "; the caller id may be missing. What stands
-	// before it (a log level, a login prompt, user output without a newline, a
-	// mail's quote marks, syslog's own prefix) is dropped.
-	stampRE = regexp.MustCompile(`\[ *(\d+)\.(\d{6})\](?:\[ *([TC]\d+)(?:@\d+)?\])? ?`)
 	// dmesg -T and journalctl -o short-* spell the time as a date.
 	dateRE   = regexp.MustCompile(`^\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}\](?:\[ *([TC]\d+)\])? ?`)
 	syslogRE = regexp.MustCompile(`^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ (?:kernel|kern\.\w+ kernel): `)
-	levelRE  = regexp.MustCompile(`^(?:> ?)*(?:<\d{1,2}>)?(?:[a-z]+ *:[a-z]+ *: )?`)
+	levelRE  = regexp.MustCompile(`^(?:> ?)+|^<\d{1,2}>|^[a-z]+ *:[a-z]+ *: `)
 	escapeRE = regexp.MustCompile("\x1b\\[[0-9;?]*[A-Za-z]")
 )
 
 // lex takes a line apart. b has no newline and at most maxLine bytes.
 func lex(b []byte) Line {
 	b = bytes.TrimRight(b, "\r \t")
-	if i := bytes.IndexByte(b, 0x1b); i >= 0 {
+	if bytes.IndexByte(b, 0x1b) >= 0 {
 		b = escapeRE.ReplaceAll(b, nil)
 	}
-	if i := bytes.IndexByte(b, '\r'); i >= 0 {
+	if bytes.IndexByte(b, '\r') >= 0 {
 		b = bytes.ReplaceAll(b, []byte("\r"), nil)
 	}
-	if m := stampRE.FindSubmatchIndex(b); m != nil {
-		l := Line{Stamped: true, Stamp: stampOf(b[m[2]:m[3]], b[m[4]:m[5]])}
-		if m[6] >= 0 {
-			l.Caller = string(b[m[6]:m[7]])
+	// What stands before the stamp (a log level, a login prompt, user output
+	// without a newline, a mail's quote marks, syslog's own prefix) is dropped.
+	for from := 0; ; {
+		i := bytes.IndexByte(b[from:], '[')
+		if i < 0 {
+			return lexUnstamped(string(b))
 		}
-		l.Message = string(b[m[1]:])
-		return l
+		from += i + 1
+		if l, ok := lexStamp(b[from:]); ok {
+			return l
+		}
 	}
-	s := string(b)
+}
+
+// lexStamp reads "   12.345678][   T12] message"; the caller id may be missing.
+func lexStamp(b []byte) (Line, bool) {
+	i := blanks(b)
+	sec := digitsOf(b[i:])
+	dot := i + sec
+	if sec == 0 || len(b) < dot+8 || b[dot] != '.' || digitsOf(b[dot+1:]) != 6 || b[dot+7] != ']' {
+		return Line{}, false
+	}
+	l := Line{Stamped: true, Stamp: stampOf(b[i:dot], b[dot+1:dot+7])}
+	rest := b[dot+8:]
+	if caller, n := lexCaller(rest); n > 0 {
+		l.Caller, rest = caller, rest[n:]
+	}
+	if len(rest) > 0 && rest[0] == ' ' {
+		rest = rest[1:]
+	}
+	l.Message = string(rest)
+	return l, true
+}
+
+// lexCaller reads "[   T12]" or Android's "[T12@1]", and returns its length.
+func lexCaller(b []byte) (caller string, n int) {
+	if len(b) < 4 || b[0] != '[' {
+		return "", 0
+	}
+	i := 1 + blanks(b[1:])
+	if i >= len(b) || b[i] != 'T' && b[i] != 'C' {
+		return "", 0
+	}
+	end := i + 1 + digitsOf(b[i+1:])
+	n = end
+	if n < len(b) && b[n] == '@' {
+		n += 1 + digitsOf(b[n+1:])
+	}
+	if end == i+1 || n >= len(b) || b[n] != ']' {
+		return "", 0
+	}
+	return string(b[i:end]), n + 1
+}
+
+func blanks(b []byte) int {
+	n := 0
+	for n < len(b) && b[n] == ' ' {
+		n++
+	}
+	return n
+}
+
+func digitsOf(b []byte) int {
+	n := 0
+	for n < len(b) && b[n] >= '0' && b[n] <= '9' {
+		n++
+	}
+	return n
+}
+
+// lexUnstamped cuts other prefixes.
+func lexUnstamped(s string) Line {
+	if s == "" || s[0] == ' ' || s[0] == '\t' {
+		return Line{Message: s}
+	}
 	s = s[len(levelRE.FindString(s)):]
 	s = s[len(syslogRE.FindString(s)):]
 	if m := dateRE.FindStringSubmatch(s); m != nil {

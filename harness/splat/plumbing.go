@@ -29,7 +29,8 @@ func helper(reason, names string) plumbingRule {
 var plumbing = []plumbingRule{
 	noise("prints the complaint",
 		`dump_stack\w*|show_stack\w*|\w*_backtrace\w*|__dump_stack|\w*panic\w*|__warn\w*|warn_slowpath\w*|warn_alloc\w*|warn_bogus_\w+|`+
-			`report_bug|fixup_bug|handle_bug|bug_handler|brk_handler|call_break_hook|do_debug_exception|print_\w+|die\w*|__die|oops_\w+|bust_spinlocks|assertfail|\w*_assert_fail\w*|stack_chk\w*|__stack_chk\w*`),
+			`report_bug|fixup_bug|handle_bug|bug_handler|brk_handler|call_break_hook|do_debug_exception|print_\w+|die\w*|__die|oops_\w+|bust_spinlocks|assertfail|\w*_assert_fail\w*|stack_chk\w*|__stack_chk\w*|`+
+			`bad_page|__schedule_bug|spin_dump|spin_bug|slab_err|slab_bug|object_err|check_preemption_disabled|debug_smp_processor_id|create_object|kmemleak\w*|rust_helper_\w+|\w*rust_begin_unwind|\w*core9panicking\w*|nmi_\w+`),
 	noise("trap entry: where the CPU went to complain, not where it was",
 		`(?:do_|asm_exc_|exc_)?invalid_op|do_error_trap|do_trap\w*|exc_\w+|asm_exc_\w+|program_check_\w+|\w+_exception_common|`+
 			`page_fault_oops|no_context|\w*bad_area\w*|do_user_addr_fault|do_kern_addr_fault|kernelmode_fixup_or_oops|`+
@@ -48,9 +49,11 @@ var plumbing = []plumbingRule{
 	noise("printing", `\w*printk\w*|v?s[cn]*printf|k[v]*asprintf|va_format|_*dev_(?:info|notice|warn|err|alert|crit|emerg)|format_decode`),
 	helper("bit and atomic operations, checksums, port and memory-mapped I/O: data given by the caller",
 		`\w*test_and_(?:set|clear|change)_bit\w*|_*(?:set|clear|change|test)_bit\w*|_?atomic\w+|crc\w+|chacha\w+|_*(?:raw_)?(?:read|write)[bwlq]\w*|io(?:read|write)\d+\w*|logic_(?:in|out)[bwl]`),
-	helper("lock primitives: their caller has the lock",
-		`_*(?:do_)?(?:raw_)?(?:spin|read|write)_(?:lock|trylock|unlock)\w*|_*mutex_(?:lock|trylock|unlock|remove|optimistic)\w*|_*(?:down|up)(?:_(?:read|write|trylock|interruptible|killable|timeout)\w*)?|`+
-			`rwsem_\w+|osq_\w+|\w*queued_\w+_lock_slowpath|rt_(?:spin|mutex|read|write)_\w+|_*task_rq_lock|lock_timer_base|_*local_bh_(?:enable|disable)\w*|_*raw_spin_rq_\w+|folio_(?:un)?lock`),
+	noise("spinlocks: their caller has the lock",
+		`_*(?:do_)?(?:raw_)?(?:spin|read|write)_(?:lock|trylock|unlock)\w*|\w*queued_\w+_lock_slowpath|_*raw_spin_rq_\w+|_*local_bh_(?:enable|disable)\w*`),
+	helper("sleeping locks: their caller has the lock",
+		`_*mutex_(?:lock|trylock|unlock|remove|optimistic)\w*|_*(?:down|up)(?:_(?:read|write|trylock|interruptible|killable|timeout)\w*)?|`+
+			`rwsem_\w+|osq_\w+|rt_(?:spin|mutex|read|write)_\w+|_*task_rq_lock|lock_timer_base|folio_(?:un)?lock`),
 	helper("waking up", `_*wake_up(?:_process|_common\w*|_sync\w*|_bit|_q|_locked\w*|_state|_all)?|complete(?:_all)?|swake_up\w*|try_to_wake_up|finish_wait`),
 	helper("waiting for the caller's own completion", `_*wait_for_completion\w*`),
 	helper("reference counters: the caller's object is wrong", `_*refcount_\w+|kref_\w+|ref_tracker_\w+`),

@@ -42,7 +42,7 @@ type Report struct {
 }
 
 func newReport(d *Detector, l Line) *Report {
-	return &Report{detector: d, lines: []Line{l}, end: l.End, belongs: 1}
+	return &Report{detector: d, lines: []Line{l}, end: l.End, belongs: 1, allCPUs: strings.Contains(l.Message, "LOCKUP on other CPUs")}
 }
 
 func (r *Report) start() int64 { return r.lines[0].Start }
@@ -107,7 +107,7 @@ func (r *Report) outlived(l *Line) bool {
 	if r.since == 0 {
 		r.since = l.Stamp
 	}
-	late := r.since > 0 && l.Stamp-r.since > limit
+	late := r.since > 0 && l.Stamp-max(r.since, r.lastLine().Stamp) > limit
 	return r.others > foreign || late && r.stacked()
 }
 
@@ -188,11 +188,20 @@ var belonging = []string{
 	"page", "flags:", "raw:", "The buggy", "Memory state", "Allocated", "Freed", "Read", "Write", "Read of size", "Write of size", ">", "head:", "memcg", "aops",
 	"Object", "Redzone", "Padding", "Slab", "FIX", "INFO: ", "list_", "which belongs", "located", "prev=", "next=", "The address", "Last potentially",
 	// stalls and hangs
+	"Showing ", "workqueue ", "pwq ", "pending:", "in-flight:", "inactive:", "delayed:", "pool ",
 	"Sending NMI", "NMI backtrace", "Task dump", "\"echo", "Not tainted", "Blocked by", "watchdog:", "NMI watchdog", "INFO:",
 }
+
+// belongingBy sorts belonging by first byte.
+var belongingBy = func() (by [256][]string) {
+	for _, b := range belonging {
+		by[b[0]] = append(by[b[0]], b)
+	}
+	return by
+}()
 
 // looksReported reports whether a message that is no frame is part of a report.
 func looksReported(message string) bool {
 	m := strings.TrimLeft(message, " \t")
-	return m == "" || hasAnyPrefix(m, belonging) || strings.Contains(m, "/") && strings.Contains(m, " is trying to ")
+	return m == "" || hasAnyPrefix(m, belongingBy[m[0]]) || strings.Contains(m, " is trying to ")
 }

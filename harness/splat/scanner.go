@@ -28,6 +28,7 @@ type Scanner struct {
 	uptime  bool      // kernel output has been seen: a banner now is a reboot
 	last    *past     // the report closed last
 	prev    []*Report // the reports that took the line before this one
+	each    []*Report // scratch: open, while it changes
 }
 
 // past is what is remembered of a closed report.
@@ -159,15 +160,17 @@ func (s *Scanner) line(b []byte, size int64, cut bool) {
 		s.replay()
 		return
 	}
-	d := s.roster.beginning(l.Message, l.Cut)
+	var d *Detector
+	if s.roster.filter.next(b) >= 0 {
+		d = s.roster.beginning(l.Message, l.Cut)
+	}
 	if d == Reboot && !s.uptime || d != nil && d.Fallback && s.uptime && !l.Stamped {
 		d = nil // the first boot, or a program's own words
 	}
-	if l.Stamp > 0 {
-		s.uptime = true
-	}
 	if d == Reboot {
 		s.reboot()
+	} else if l.Stamp > 0 {
+		s.uptime = true
 	}
 	s.offer(l, d)
 	s.tick(&l)
@@ -177,7 +180,8 @@ func (s *Scanner) line(b []byte, size int64, cut bool) {
 // a complaint.
 func (s *Scanner) offer(l Line, d *Detector) {
 	s.prev = s.prev[:0]
-	for _, r := range slices.Clone(s.open) {
+	s.each = append(s.each[:0], s.open...)
+	for _, r := range s.each {
 		if !r.owns(&l) {
 			continue
 		}
@@ -218,7 +222,8 @@ func (s *Scanner) aftermath(d *Detector, l *Line) bool {
 
 // tick lets time pass for the reports that don't own the line.
 func (s *Scanner) tick(l *Line) {
-	for _, r := range slices.Clone(s.open) {
+	s.each = append(s.each[:0], s.open...)
+	for _, r := range s.each {
 		if r.lastLine().End != l.End && r.outlived(l) {
 			s.close(r)
 		}
@@ -240,6 +245,7 @@ func (s *Scanner) reboot() {
 	for len(s.open) > 0 {
 		s.close(s.open[0])
 	}
+	s.uptime = false // the kernel's banner after the firmware's is the same reboot
 }
 
 // close finishes a report and queues its finding.

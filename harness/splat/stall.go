@@ -15,12 +15,14 @@ var dispatchers = regexp.MustCompile(`^(?:` +
 	`do_syscall_\w+|do_fast_syscall_\w+|__do_fast_syscall_\w+|do_int80\w*|invoke_syscall|el0_svc\w*|system_call\w*|sysenter_\w+|tracesys\w*|entry_\w+|exit_to_user\w*|task_work_run|____?fput|__fput|` +
 	// file operations: every file system and driver has its own beneath
 	`_*vfs_(?:read|write|readv|writev|iter_read|iter_write|ioctl|open)|new_sync_(?:read|write)|call_(?:read|write)_iter|call_mmap|do_iter_\w+|do_dentry_open|ksys_ioctl|do_vfs_ioctl|blkdev_ioctl|blkdev_driver_ioctl|\w*compat\w*_ioctl|\w*(?:SyS|SYSC|sys)_ioctl|` +
+	// files of sysfs and procfs
+	`kernfs_fop_\w+|kernfs_seq_\w+|seq_read\w*|proc_reg_\w+|proc_sys_call_handler|dev_attr_(?:show|store)|kobj_attr_(?:show|store)|sysfs_kf_\w+|` +
 	// memory mappings
 	`mmap_region|do_mmap\w*|` +
 	// sockets
 	`sock_(?:sendmsg|recvmsg|release|mmap|ioctl|do_ioctl)\w*|__sock_release|sock_common_setsockopt|\w*sys_(?:setsockopt|listen|accept\w*|connect|socketpair)|kernel_(?:setsockopt|listen|accept)|sk_common_release|(?:nfnetlink|rtnetlink)_rcv_msg|\w*netif_receive_skb\w*|` +
 	// deferred work
-	`process_one_work|kthread|tasklet_action\w*|ret_from_fork\w*|smpboot_thread_fn|run_ksoftirqd|\w*do_softirq\w*|handle_softirqs|call_timer_fn|\w*run_timers|run_timer_softirq|` +
+	`process_one_work|kthread|cpu_stopper_thread|tasklet_action\w*|ret_from_fork\w*|smpboot_thread_fn|run_ksoftirqd|\w*do_softirq\w*|handle_softirqs|call_timer_fn|\w*run_timers|run_timer_softirq|` +
 	// boot and idle
 	`start_secondary|cpu_startup_entry` +
 	`)$`)

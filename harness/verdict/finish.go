@@ -3,6 +3,7 @@
 package verdict
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,20 +24,16 @@ func (j *judge) match(f splat.Finding) (*known.Issue, bool) {
 	return j.in.Known.Match(f, c.Machine, c.Kernel.Release)
 }
 
-// kindOf is the op's name in a step's description.
-func kindOf(step string) string {
-	_, rest, _ := strings.Cut(step, ": ")
-	kind, _, _ := strings.Cut(rest, " ")
-	return kind
-}
+// maxMinutes bounds PerMinute: a year. No run takes longer, but a damaged
+// record can say anything.
+const maxMinutes = 366 * 24 * 60
 
 // count enters a finished step in the statistics.
 func (j *judge) count(e history.Event, step *stepTrace) {
-	kind := kindOf(step.name)
-	c := j.verdict.Ops[kind]
+	c := j.verdict.Ops[step.kind]
 	if c == nil {
 		c = &Counts{Outcomes: map[op.Outcome]int{}}
-		j.verdict.Ops[kind] = c
+		j.verdict.Ops[step.kind] = c
 	}
 	if e.Outcome == "" {
 		return // cut off by the end of the guest
@@ -44,8 +41,14 @@ func (j *judge) count(e history.Event, step *stepTrace) {
 	c.Outcomes[e.Outcome]++
 	if e.Outcome == op.Done {
 		c.latencies = append(c.latencies, step.end-step.begin)
+		if !step.setup {
+			j.done++
+		}
 	}
 	minute := int((e.At - j.firstUp) / time.Minute)
+	if minute < 0 || minute >= maxMinutes {
+		return
+	}
 	for len(j.verdict.PerMinute) <= minute {
 		j.verdict.PerMinute = append(j.verdict.PerMinute, 0)
 	}
@@ -55,16 +58,14 @@ func (j *judge) count(e history.Event, step *stepTrace) {
 // finish decides the status. It is worked out last and from everything.
 func (j *judge) finish() {
 	v := j.verdict
-	done := 0
 	for _, c := range v.Ops {
-		done += c.Outcomes[op.Done]
 		c.Median, c.Max = medianMax(c.latencies)
 	}
 	for _, number := range slices.Sorted(maps.Keys(j.guests)) {
 		v.Guests = append(v.Guests, j.guests[number].Guest)
 	}
-	slices.SortStableFunc(v.Findings, func(a, b Finding) int { return strings.Compare(a.Known, b.Known) })
-	v.Why = j.doubts(done)
+	slices.SortStableFunc(v.Findings, inOrder)
+	v.Why = j.doubts()
 	switch {
 	case slices.ContainsFunc(v.Findings, func(f Finding) bool { return f.Known == "" }):
 		v.Status = Found
@@ -75,8 +76,13 @@ func (j *judge) finish() {
 	}
 }
 
+// inOrder puts what nothing explains first, and then what came first.
+func inOrder(a, b Finding) int {
+	return cmp.Or(strings.Compare(a.Known, b.Known), cmp.Compare(a.Guest, b.Guest), cmp.Compare(a.At, b.At))
+}
+
 // doubts lists what stands between this run and a clean verdict.
-func (j *judge) doubts(done int) []string {
+func (j *judge) doubts() []string {
 	var why []string
 	for _, f := range j.verdict.Faults {
 		why = append(why, fmt.Sprintf("%s: %s", f.Party, f.Text))
@@ -87,12 +93,15 @@ func (j *judge) doubts(done int) []string {
 	if j.in.History.Cut {
 		why = append(why, "the last line of the history is cut off")
 	}
-	if done == 0 {
+	if j.done == 0 {
 		why = append(why, "no op was done")
 	}
 	for _, g := range j.guests {
-		if _, ok := j.in.Consoles[g.Number]; !ok {
+		log, ok := j.in.Consoles[g.Number]
+		if !ok {
 			why = append(why, fmt.Sprintf("the console of guest %d is missing", g.Number))
+		} else if n := len(g.marks); n > 0 && g.marks[n-1].offset >= int64(len(log)) {
+			why = append(why, fmt.Sprintf("the console of guest %d is cut off", g.Number))
 		}
 	}
 	for kind, c := range j.verdict.Ops {

@@ -13,15 +13,20 @@ import (
 	"plugstorm/harness/agent"
 	"plugstorm/harness/history"
 	"plugstorm/harness/op"
+	"plugstorm/harness/schedule"
 	"plugstorm/harness/splat"
 )
 
 // Judge reads a run's record and says what it showed.
 func Judge(in Input) *Verdict {
 	j := &judge{
-		in:      in,
-		verdict: &Verdict{Findings: []Finding{}, Ops: map[string]*Counts{}, Workloads: map[string]uint64{}, PerMinute: []int{}},
-		guests:  map[int]*guestTrace{},
+		in: in,
+		verdict: &Verdict{
+			Findings: []Finding{}, Ops: map[string]*Counts{}, Guests: []Guest{},
+			PerMinute: []int{}, Workloads: map[string]uint64{},
+		},
+		guests: map[int]*guestTrace{},
+		found:  map[string]int{},
 	}
 	for _, e := range in.History.Events {
 		j.event(e)
@@ -37,7 +42,9 @@ type judge struct {
 	in      Input
 	verdict *Verdict
 	guests  map[int]*guestTrace
-	ended   bool // the run came to its planned end
+	found   map[string]int // index in verdict.Findings by identity
+	ended   bool           // the run came to its planned end
+	done    int            // steps of the schedule that were done
 	firstUp time.Duration
 }
 
@@ -56,7 +63,8 @@ type mark struct {
 }
 
 type stepTrace struct {
-	name       string
+	kind, name string
+	setup      bool
 	begin, end time.Duration // end 0: never
 }
 
@@ -84,7 +92,9 @@ func (j *judge) event(e history.Event) {
 		g := j.guest(e.Guest)
 		g.marks = append(g.marks, mark{e.Offset, e.At})
 	case history.StepBegin:
-		j.guest(e.Guest).steps[e.Seq] = &stepTrace{name: describe(e), begin: e.At}
+		if e.Step != nil {
+			j.guest(e.Guest).steps[e.Seq] = &stepTrace{kind: e.Step.Op.Kind.Name, name: describe(e.Step), setup: e.Setup, begin: e.At}
+		}
 	case history.StepEnd:
 		j.stepEnd(e)
 	case history.Blind:
@@ -108,12 +118,9 @@ func (j *judge) event(e history.Event) {
 }
 
 // describe names a step as reports show it.
-func describe(e history.Event) string {
-	if e.Step == nil {
-		return fmt.Sprintf("step %d", e.Seq)
-	}
-	args, _ := json.Marshal(e.Step.Op.Op)
-	return fmt.Sprintf("%s: %s %s", e.Step.Lane, e.Step.Op.Kind.Name, args)
+func describe(s *schedule.Step) string {
+	args, _ := json.Marshal(s.Op.Op)
+	return fmt.Sprintf("%s: %s %s", s.Lane, s.Op.Kind.Name, args)
 }
 
 func (j *judge) stepEnd(e history.Event) {
@@ -124,16 +131,24 @@ func (j *judge) stepEnd(e history.Event) {
 	step.end = e.At
 	j.count(e, step)
 	if e.Outcome == op.Hung {
-		j.own(e, "hung step: "+kindOf(step.name), "harness:hung:"+kindOf(step.name))
+		j.own(e, "hung step: "+step.kind, "harness:hung:"+step.kind)
 	}
 }
 
 // own adds a finding of the harness's own: what the guest's console can't say.
 func (j *judge) own(e history.Event, title, identity string) {
 	j.add(e.Guest, e.At, splat.Finding{
-		Title: title, Type: "HANG", Detector: "harness", Identity: identity, Hang: true,
-		Stack: []string{}, Start: -1, End: -1, Text: e.Text,
+		Title: title, Type: splat.TypeHang, Detector: "harness", Identity: identity, Hang: true,
+		Stack: []string{}, CPU: -1, Start: -1, End: -1, Text: e.Text,
 	})
+}
+
+// ownEnds are QEMU's reasons (SHUTDOWN event) that mean that the guest ended
+// by itself, which nothing of ours asks it to.
+var ownEnds = map[string]string{
+	"guest-reset":    "unexpected reboot",
+	"guest-shutdown": "unexpected shutdown",
+	"guest-panic":    "the guest told QEMU of a panic",
 }
 
 func (j *judge) guestEnd(e history.Event) {
@@ -142,11 +157,10 @@ func (j *judge) guestEnd(e history.Event) {
 	if g.blind != 0 {
 		g.Blind = e.At - g.blind
 	}
-	switch e.Shutdown {
-	case "guest-reset", "guest-shutdown", "guest-panic":
+	if title, ok := ownEnds[e.Shutdown]; ok {
 		j.add(e.Guest, e.At, splat.Finding{
-			Title: "unexpected reboot", Type: "REBOOT", Detector: "harness", Identity: "harness:" + e.Shutdown,
-			Fatal: true, Stack: []string{}, Start: -1, End: -1, Text: e.Text,
+			Title: title, Type: splat.TypeReboot, Detector: "harness", Identity: "harness:" + e.Shutdown,
+			Fatal: true, Stack: []string{}, CPU: -1, Start: -1, End: -1, Text: e.Text,
 		})
 	}
 }
@@ -174,12 +188,11 @@ func (g *guestTrace) when(offset int64) time.Duration {
 
 // add files a sighting under its identity.
 func (j *judge) add(number int, at time.Duration, f splat.Finding) {
-	for i := range j.verdict.Findings {
-		if j.verdict.Findings[i].Identity == f.Identity {
-			j.verdict.Findings[i].Sightings++
-			return
-		}
+	if i, ok := j.found[f.Identity]; ok {
+		j.verdict.Findings[i].Sightings++
+		return
 	}
+	j.found[f.Identity] = len(j.verdict.Findings)
 	g := j.guest(number)
 	finding := Finding{Finding: f, Guest: number, At: at - g.Start, Steps: g.inFlight(at), Sightings: 1}
 	if g.up != 0 {

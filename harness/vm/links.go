@@ -4,6 +4,7 @@ package vm
 
 import (
 	"context"
+	"io"
 	"net"
 
 	"plugstorm/harness/agent"
@@ -14,22 +15,33 @@ import (
 // or, when the kernel has no virtio built in, the spare serial line.
 type links struct{ clients []*agent.Client }
 
-func dialLinks(ctx context.Context, onEvent func(agent.Reply), paths ...string) (*links, error) {
+// newLinks owns the channels from here on. onEvent may be nil.
+func newLinks(onEvent func(agent.Reply), channels []io.ReadWriteCloser) *links {
 	var options []agent.Option
 	if onEvent != nil {
 		options = append(options, agent.OnEvent(onEvent))
 	}
 	l := &links{}
+	for _, channel := range channels {
+		l.clients = append(l.clients, agent.NewClient(channel, options...))
+	}
+	return l
+}
+
+func dialLinks(ctx context.Context, onEvent func(agent.Reply), paths ...string) (*links, error) {
+	var channels []io.ReadWriteCloser
 	for _, path := range paths {
 		var d net.Dialer
 		conn, err := d.DialContext(ctx, "unix", path)
 		if err != nil {
-			l.close()
+			for _, open := range channels {
+				_ = open.Close()
+			}
 			return nil, blame.On(blame.Hypervisor, err, "")
 		}
-		l.clients = append(l.clients, agent.NewClient(conn, options...))
+		channels = append(channels, conn)
 	}
-	return l, nil
+	return newLinks(onEvent, channels), nil
 }
 
 // hello waits for the first channel on which the agent introduces itself. The

@@ -21,7 +21,8 @@ import (
 // has no say in it, so it isn't stretched by the guest's slowness.
 const quitGrace = 3 * time.Second
 
-// A process is a running QEMU. It ends with the controller, even on SIGKILL.
+// A process is a QEMU that is our child: the Process of Backend QEMU. It ends
+// with the controller, even on SIGKILL.
 type process struct {
 	cmd    *exec.Cmd
 	stderr string // path of what it writes
@@ -79,8 +80,11 @@ func (p *process) wait() {
 	close(p.done)
 }
 
-// end asks QEMU to quit (quit may be nil) and kills it if it doesn't.
-func (p *process) end(quit func(context.Context) error) {
+func (p *process) Ended() <-chan struct{} { return p.done }
+
+func (p *process) Exit() Exit { return p.exit }
+
+func (p *process) End(quit func(context.Context) error) {
 	select {
 	case <-p.done: // ended by itself: keep the true cause
 		return

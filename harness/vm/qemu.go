@@ -30,9 +30,11 @@ func startQEMU(ctx context.Context, s Spec) (*VM, error) {
 	if v.process, err = startProcess(s.Dir, s.Emulator, Args(&s)); err != nil {
 		return nil, err
 	}
-	v.console = follow(filepath.Join(s.Dir, ConsoleLog), s.Console, v.process.done)
+	v.console = follow(func(ctx context.Context) error {
+		return console.Follow(ctx, filepath.Join(s.Dir, ConsoleLog), s.Console)
+	}, v.process.Ended())
 	if err := v.connect(ctx); err != nil {
-		v.process.end(nil)
+		v.process.End(nil)
 		v.console.finish()
 		<-v.console.done
 		removeSockets(s.Dir)
@@ -52,7 +54,7 @@ func (v *VM) connect(ctx context.Context) error {
 	defer cancel()
 	go func() {
 		select {
-		case <-v.process.done:
+		case <-v.process.Ended():
 			cancel()
 		case <-ctx.Done():
 		}
@@ -74,16 +76,16 @@ func (v *VM) connect(ctx context.Context) error {
 		_ = v.Monitor.Close()
 	}
 	select {
-	case <-v.process.done:
+	case <-v.process.Ended():
 	case <-time.After(lastWords):
 	case <-ctx.Done():
 	}
 	select {
-	case <-v.process.done:
+	case <-v.process.Ended():
 		return blame.Errorf(blame.Hypervisor, "run "+filepath.Join(v.Spec.Dir, CommandFile)+" by hand to see it again",
 			"QEMU did not start: %s", v.Exit())
 	default:
-		return blame.On(blame.Hypervisor, fmt.Errorf("connecting to QEMU: %w", err), "read "+v.process.stderr)
+		return blame.On(blame.Hypervisor, fmt.Errorf("connecting to QEMU: %w", err), "read "+filepath.Join(v.Spec.Dir, StderrFile))
 	}
 }
 
@@ -132,7 +134,9 @@ type follower struct {
 	stop context.CancelFunc
 }
 
-func follow(path string, sink func(console.Chunk) error, ended <-chan struct{}) *follower {
+// follow calls read, which hands the console on until its context ends and
+// then to the end of what there is.
+func follow(read func(context.Context) error, ended <-chan struct{}) *follower {
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &follower{done: make(chan struct{}), stop: cancel}
 	go func() {
@@ -141,7 +145,7 @@ func follow(path string, sink func(console.Chunk) error, ended <-chan struct{}) 
 	}()
 	go func() {
 		defer close(f.done)
-		f.err = console.Follow(ctx, path, sink)
+		f.err = read(ctx)
 	}()
 	return f
 }

@@ -5,6 +5,7 @@ package vm
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -71,7 +72,7 @@ type VM struct {
 
 	slowness float64
 	links    *links
-	process  *process
+	process  Process
 	console  *follower
 	closing  sync.Once
 }
@@ -81,12 +82,12 @@ type VM struct {
 func (v *VM) Done() <-chan struct{} { return v.console.done }
 
 // Ended is closed when QEMU has ended.
-func (v *VM) Ended() <-chan struct{} { return v.process.done }
+func (v *VM) Ended() <-chan struct{} { return v.process.Ended() }
 
 // Exit says how QEMU ended. It waits for that, which Close brings about.
 func (v *VM) Exit() Exit {
-	<-v.process.done
-	return v.process.exit
+	<-v.process.Ended()
+	return v.process.Exit()
 }
 
 // ConsoleError says why the console could not be read further, or nil. It is
@@ -112,7 +113,7 @@ func (v *VM) WaitAgent(ctx context.Context) (agent.Hello, error) {
 	defer cancel()
 	go func() {
 		select {
-		case <-v.process.done:
+		case <-v.process.Ended():
 			cancel()
 		case <-ctx.Done():
 		}
@@ -124,8 +125,8 @@ func (v *VM) WaitAgent(ctx context.Context) (agent.Hello, error) {
 		return hello, nil
 	}
 	select {
-	case <-v.process.done:
-		return hello, blame.Errorf(blame.Hypervisor, "read "+v.process.stderr,
+	case <-v.process.Ended():
+		return hello, blame.Errorf(blame.Hypervisor, "read "+filepath.Join(v.Spec.Dir, StderrFile),
 			"QEMU ended before the guest was up: %s", v.Exit())
 	default:
 		return hello, fmt.Errorf("the guest's agent never said hello: %w", err)
@@ -137,7 +138,7 @@ func (v *VM) WaitAgent(ctx context.Context) (agent.Hello, error) {
 // more than once.
 func (v *VM) Close() {
 	v.closing.Do(func() {
-		v.process.end(func(ctx context.Context) error { return qmp.Quit(ctx, v.Monitor) })
+		v.process.End(func(ctx context.Context) error { return qmp.Quit(ctx, v.Monitor) })
 		_ = v.Monitor.Close()
 		v.links.close()
 		v.console.finish()

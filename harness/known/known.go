@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package known recognises kernel defects that are already understood, so
+// that a run can report them as such and look for others. An issue is data: a
+// signature of the finding, where it applies, and why it is real.
+package known
+
+import (
+	_ "embed"
+	"regexp"
+	"slices"
+
+	"plugstorm/harness/splat"
+)
+
+// An Issue is one known defect. The file format is its TOML form; unknown keys
+// are errors.
+type Issue struct {
+	ID string `toml:"id" json:"id"` // lower case, digits and dashes
+
+	// The signature. What is set must match, all of it; at least one of Title,
+	// Stack and Locks is set.
+	Title string   `toml:"title" json:"title,omitempty"` // regular expression for the whole title, or one of the alternatives
+	Type  string   `toml:"type" json:"type,omitempty"`   // splat's type
+	Stack []string `toml:"stack" json:"stack,omitempty"` // functions, innermost first: all occur in this order, others may stand between
+	Locks []string `toml:"locks" json:"locks,omitempty"` // lock classes, all of them in the complaint
+
+	// Where it applies. Empty means everywhere.
+	Machines []string `toml:"machines" json:"machines,omitempty"`
+	Kernels  string   `toml:"kernels" json:"kernels,omitempty"` // see Constraint
+
+	Reason string `toml:"reason" json:"reason"`           // why it is real, and what the code does
+	Source string `toml:"source" json:"source,omitempty"` // where it was seen, or the commit that fixes it
+	Link   string `toml:"link" json:"link,omitempty"`     // a discussion or a fix
+
+	title   *regexp.Regexp
+	kernels Constraint
+}
+
+// A Set is the issues of one file. The zero and the nil Set know nothing. It is
+// read-only and safe for concurrent use.
+type Set struct {
+	Issues []*Issue // in the order of the file
+}
+
+//go:embed issues.toml
+var issuesTOML []byte
+
+// Default returns the project's own issues.
+func Default() *Set {
+	set, err := Load(issuesTOML, "issues.toml")
+	if err != nil {
+		panic(err) // our own file; TestDefault loads it
+	}
+	return set
+}
+
+// Match returns the first issue that the finding is a sighting of, on a
+// machine ("x86_64") that runs a kernel release ("6.12.117-plugstorm"). An
+// issue that is limited to some kernels doesn't match an unknown release.
+func (s *Set) Match(f splat.Finding, machine, release string) (*Issue, bool) {
+	if s == nil {
+		return nil, false
+	}
+	for _, i := range s.Issues {
+		if i.applies(machine, release) && i.signs(f) {
+			return i, true
+		}
+	}
+	return nil, false
+}
+
+func (i *Issue) applies(machine, release string) bool {
+	if len(i.Machines) > 0 && !slices.Contains(i.Machines, machine) {
+		return false
+	}
+	return i.kernels.Allows(release)
+}
+
+func (i *Issue) signs(f splat.Finding) bool {
+	return (i.Type == "" || i.Type == f.Type) &&
+		(i.title == nil || i.titled(f)) &&
+		subsequence(i.Stack, f.Stack) &&
+		i.locked(f)
+}
+
+func (i *Issue) titled(f splat.Finding) bool {
+	return i.title.MatchString(f.Title) || slices.ContainsFunc(f.Alt, i.title.MatchString)
+}
+
+func (i *Issue) locked(f splat.Finding) bool {
+	if len(i.Locks) == 0 {
+		return true
+	}
+	if f.Locks == nil {
+		return false
+	}
+	return !slices.ContainsFunc(i.Locks, func(class string) bool { return !slices.Contains(f.Locks.Classes, class) })
+}
+
+// subsequence reports whether all of want occur in have in this order.
+func subsequence(want, have []string) bool {
+	for _, fn := range have {
+		if len(want) > 0 && want[0] == fn {
+			want = want[1:]
+		}
+	}
+	return len(want) == 0
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package known
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"plugstorm/harness/blame"
+	"plugstorm/harness/lockdep"
+	"plugstorm/harness/splat"
+)
+
+const minimal = `
+[[issue]]
+id = "x"
+title = 'WARNING in (a|b)'
+reason = "The code does what it must not."
+source = "seen"
+`
+
+func load(t *testing.T, text string) *Set {
+	t.Helper()
+	set, err := Load([]byte(text), "test.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func TestMatch(t *testing.T) {
+	deadlock := splat.Finding{Title: "possible deadlock in f", Type: splat.TypeLockdep,
+		Stack: []string{"dump_stack", "f", "g", "h"}, Locks: &lockdep.Report{Classes: []string{"a", "b", "c"}}}
+	warning := splat.Finding{Title: "WARNING in a", Alt: []string{"WARNING in z"}, Type: splat.TypeWarning, Stack: []string{"a", "b", "c"}}
+	for _, c := range []struct {
+		name, signature, machine, release string
+		finding                           splat.Finding
+		want                              bool
+	}{
+		{"title", `title = 'WARNING in (a|b)'`, "m", "6.12", warning, true},
+		{"title is anchored", `title = 'WARNING in'`, "m", "6.12", warning, false},
+		{"title, alternative", `title = 'WARNING in z'`, "m", "6.12", warning, true},
+		{"stack with a gap", `stack = ["f", "h"]`, "m", "6.12", deadlock, true},
+		{"stack out of order", `stack = ["h", "f"]`, "m", "6.12", deadlock, false},
+		{"locks", `locks = ["c", "a"]`, "m", "6.12", deadlock, true},
+		{"a lock more", `locks = ["c", "d"]`, "m", "6.12", deadlock, false},
+		{"locks of a warning", `locks = ["c"]`, "m", "6.12", warning, false},
+		{"type", "stack = [\"a\"]\ntype = \"LOCKDEP\"", "m", "6.12", warning, false},
+		{"machine", "stack = [\"a\"]\nmachines = [\"m\", \"n\"]", "n", "6.12", warning, true},
+		{"other machine", "stack = [\"a\"]\nmachines = [\"m\"]", "n", "6.12", warning, false},
+		{"kernel", "stack = [\"a\"]\nkernels = \">=6.8 <6.13\"", "m", "6.12.117-plugstorm", warning, true},
+		{"other kernel", "stack = [\"a\"]\nkernels = \">=6.8 <6.13\"", "m", "6.13.0-rc1", warning, false},
+		{"unknown kernel", "stack = [\"a\"]\nkernels = \">=6.8\"", "m", "", warning, false},
+		{"all must match", "stack = [\"a\"]\ntitle = \"WARNING in q\"", "m", "6.12", warning, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			set := load(t, "[[issue]]\nid = \"x\"\nreason = \"The code does what it must not.\"\nsource = \"seen\"\n"+c.signature)
+			issue, ok := set.Match(c.finding, c.machine, c.release)
+			if ok != c.want || ok != (issue != nil) {
+				t.Errorf("Match = %v, %v; want %v", issue, ok, c.want)
+			}
+		})
+	}
+	if _, ok := (*Set)(nil).Match(warning, "m", "6.12"); ok {
+		t.Error("a nil set matches")
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	for _, c := range []struct{ name, from, to, want string }{
+		{"unknown key", `source = "seen"`, "source = \"seen\"\nsauce = \"x\"", `line 7: unknown key "issue.sauce"`},
+		{"syntax", `source = "seen"`, `source = `, "line 6"},
+		{"wrong type", `source = "seen"`, "source = \"seen\"\nstack = 7", "line 7"},
+		{"matches everything", `title = 'WARNING in (a|b)'`, ``, "matches everything"},
+		{"title matches everything", `title = 'WARNING in (a|b)'`, `title = ".*"`, "matches everything"},
+		{"bad expression", `title = 'WARNING in (a|b)'`, `title = "("`, "title: error parsing regexp"},
+		{"no reason", `"The code does what it must not."`, `"because"`, "reason"},
+		{"no source", `source = "seen"`, ``, "source or a link"},
+		{"no id", `id = "x"`, ``, "id must be"},
+		{"bad constraint", `source = "seen"`, "source = \"seen\"\nkernels = \"6.12\"", `"6.12" doesn't begin with`},
+		{"bad version", `source = "seen"`, "source = \"seen\"\nkernels = \">=6.x\"", `"6.x" isn't a kernel version`},
+		{"empty function", `source = "seen"`, "source = \"seen\"\nstack = [\"\"]", "empty string"},
+		{"twice", `source = "seen"`, "source = \"seen\"" + minimal, "taken"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			text := strings.Replace(minimal, c.from, c.to, 1)
+			if text == minimal {
+				t.Fatal("the case changes nothing")
+			}
+			_, err := Load([]byte(text), "test.toml")
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "test.toml: ") {
+				t.Errorf("error %v, want one with %q", err, c.want)
+			}
+			if blame.Of(err) != blame.User {
+				t.Errorf("the error is %s's, not the user's", blame.Of(err))
+			}
+		})
+	}
+	var e *blame.Error
+	if _, err := Load([]byte("x"), "f"); !errors.As(err, &e) || e.Next == "" {
+		t.Error("an error without a next step")
+	}
+}
+
+func TestConstraint(t *testing.T) {
+	for _, c := range []struct {
+		constraint, release string
+		want                bool
+	}{
+		{"", "", true}, {">=6.8", "6.8.0", true}, {">=6.8", "6.7.99", false}, {"<6.13", "6.12.117-plugstorm", true},
+		{"=6.12", "6.12.117", true}, {"<=6.12", "6.12.117", true}, {">6.12", "6.12.117", false}, {">6.12", "6.13", true},
+		{"=6.12.3", "6.12.30", false}, {">=6.1", "6.1.0-18-amd64", true}, {">=6.1.5", "6.1.0-18-amd64", false}, {">=6", "garbage", false},
+		{">=99999999999999999999999", "6", false},
+	} {
+		got, err := ParseConstraint(c.constraint)
+		if err != nil {
+			if c.want {
+				t.Errorf("%q: %v", c.constraint, err)
+			}
+			continue
+		}
+		if got.Allows(c.release) != c.want {
+			t.Errorf("%q allows %q: %v, want %v", c.constraint, c.release, !c.want, c.want)
+		}
+	}
+}
+
+// TestDefault matches the project's issues against consoles that show them.
+func TestDefault(t *testing.T) {
+	set := Default()
+	if len(set.Issues) == 0 {
+		t.Fatal("no issues")
+	}
+	for _, c := range []struct{ file, machine, want string }{
+		{"lockdep_deadlock/x86-kernfs-mem-hotplug.txt", "x86_64", "kernfs-mem-hotplug-lock"},
+		{"fault/x86-compaction.txt", "x86_64", "compaction-offline-memmap"},
+		{"fault/pseries-null.txt", "pseries", "kpageflags-offline-memmap"},
+		{"fault/real-pseries-valid-zones.txt", "pseries", "valid-zones-without-node"},
+		{"warning/real-pseries-idle-task-exit.txt", "pseries", "pseries-idle-exit-mm-cpumask"},
+		{"warning/real-pseries-idle-task-exit.txt", "x86_64", ""},
+		{"warning/pseries-lockdep-assert.txt", "pseries", ""},
+		{"lockdep_deadlock/pseries-slab-mutex.txt", "pseries", ""},
+		{"hung_task/x86-two.txt", "x86_64", ""},
+	} {
+		data, err := os.ReadFile("../splat/testdata/" + c.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := splat.Find(data)
+		if len(found) == 0 {
+			t.Errorf("%s: no finding", c.file)
+			continue
+		}
+		got := ""
+		if issue, ok := set.Match(found[0], c.machine, "6.12.117-plugstorm"); ok {
+			got = issue.ID
+		}
+		if got != c.want {
+			t.Errorf("%s on %s: matched %q, want %q", c.file, c.machine, got, c.want)
+		}
+	}
+}
