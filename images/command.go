@@ -147,3 +147,11 @@ func full(dir string, err error) bool {
 	free, statErr := freeSpace(dir)
 	return statErr == nil && free < 16<<20
 }
+
+// onHost gives err to the host, unless it only says that the context is over.
+func onHost(ctx context.Context, err error, next string) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	return blame.On(blame.Host, err, next)
+}

@@ -46,12 +46,8 @@ func (s *Store) plan(ctx context.Context, arch *Arch, src Source, opt Options) (
 	if j.patches, err = src.patches(); err != nil {
 		return nil, err
 	}
-	for _, p := range j.patches {
-		parsed, err := patch.Parse(p.Name, p.Text)
-		if err != nil {
-			return nil, blame.On(blame.User, err, "name a patch in unified diff format")
-		}
-		j.parsed = append(j.parsed, parsed)
+	if err := j.parse(); err != nil {
+		return nil, err
 	}
 	if err := s.checkTools(arch); err != nil {
 		return nil, err
@@ -73,6 +69,18 @@ func (s *Store) plan(ctx context.Context, arch *Arch, src Source, opt Options) (
 	}
 	j.setKeys(compiler)
 	return j, nil
+}
+
+// parse reads the patches, so that a bad one is told before anything is built.
+func (j *job) parse() error {
+	for _, p := range j.patches {
+		parsed, err := patch.Parse(p.Name, p.Text)
+		if err != nil {
+			return blame.On(blame.User, err, "name a patch in unified diff format")
+		}
+		j.parsed = append(j.parsed, parsed)
+	}
+	return nil
 }
 
 func (j *job) setKeys(compiler string) {
@@ -126,7 +134,7 @@ func (s *Store) compiler(ctx context.Context, arch *Arch) (string, error) {
 	for _, tool := range []string{"gcc", "ld"} {
 		out, err := s.output(ctx, arch.cross()+tool, "--version")
 		if err != nil {
-			return "", blame.On(blame.Host, err, "apt-get install "+arch.compilerPackage())
+			return "", onHost(ctx, err, "apt-get install "+arch.compilerPackage())
 		}
 		first, _, _ := strings.Cut(string(out), "\n")
 		all = append(all, first)

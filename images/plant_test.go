@@ -3,12 +3,47 @@
 package images
 
 import (
+	"flag"
 	"strings"
 	"testing"
 
 	"plugstorm/harness/blame"
 	"plugstorm/images/internal/patch"
 )
+
+var kernelTree = flag.String("kernel-tree", "", "an unpacked linux-source-6.12, to try all plants on")
+
+// Every plant applies to Debian's 6.12, with and without the baseline. Needs
+// -kernel-tree, for a source is too large for an ordinary test.
+func TestPlantsApply(t *testing.T) {
+	if *kernelTree == "" {
+		t.Skip("no -kernel-tree")
+	}
+	version, err := checkTree(*kernelTree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, baseline := range []bool{true, false} {
+		for _, plant := range Plants() {
+			src := Source{Plants: []string{plant.ID}, Baseline: &baseline}
+			j := &job{arch: X86_64, source: &tree{name: *kernelTree, version: version}}
+			if j.patches, err = src.patches(); err != nil {
+				t.Fatal(err)
+			}
+			if err := j.parse(); err != nil {
+				t.Fatal(err)
+			}
+			o, err := j.overlay(*kernelTree)
+			if err != nil {
+				t.Errorf("baseline %v: %v", baseline, err)
+				continue
+			}
+			if len(o.Changes) == 0 {
+				t.Errorf("%s changes nothing", plant.Name)
+			}
+		}
+	}
+}
 
 // Every plant says what it is, is found by its ID and can be read as a patch.
 func TestPlants(t *testing.T) {

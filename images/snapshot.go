@@ -220,7 +220,10 @@ func (s *Store) sourceFiles(ctx context.Context, dir string) ([]string, error) {
 	out, err := s.output(ctx, "git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C", dir,
 		"ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate")
 	if err != nil {
-		return nil, blame.On(blame.User, fmt.Errorf("listing the tree: %w", err), "")
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		return nil, blame.On(blame.User, fmt.Errorf("listing the tree: %w", err), "make git ls-files work in the tree")
 	}
 	var paths []string
 	for path := range strings.SplitSeq(string(out), "\x00") {

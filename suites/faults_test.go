@@ -35,6 +35,13 @@ var _ = Describe("when QEMU fails", Label("faults"), func() {
 		})
 	}
 
+	It("names the assertion of a QEMU that died of a known defect", Label("pseries"), func() {
+		code, r := plugstorm("run", "--json", "--machine", "pseries", "--ignore-defects", "--seed", "1", "--out", newRunDir())
+		Expect(r.faults()).To(MatchRegexp("QEMU died: signal: aborted.*: .*[Aa]ssert"))
+		Expect(r.unknown()).To(BeEmpty())
+		Expect(code).To(Equal(3))
+	})
+
 	It("names a QEMU that was stopped", Label("x86_64"), func() {
 		cmd, out, dir := startSmoke("x86_64", "45s")
 		pid := qemuOf(dir)

@@ -18,11 +18,11 @@ import (
 func addDIMM(id string) Spec    { return Spec{DIMMAdd, &dimmAdd{ID: id, MiB: 512, Node: 1}} }
 func removeDIMM(id string) Spec { return Spec{DIMMRemove, &dimmRemove{ID: id}} }
 
-// plugged checks what QEMU has, memory backends included.
+// plugged checks which DIMMs QEMU has, and which memory backends.
 func plugged(want ...string) func(*testing.T, *vmtest.Guest) {
 	return func(t *testing.T, g *vmtest.Guest) {
 		t.Helper()
-		if got := g.Plugged(); !slices.Equal(got, want) {
+		if got := g.DIMMs(); !slices.Equal(got, want) {
 			t.Errorf("QEMU has %v, want %v", got, want)
 		}
 	}
@@ -32,9 +32,7 @@ func plugged(want ...string) func(*testing.T, *vmtest.Guest) {
 func keepPending(t *testing.T, g *vmtest.Guest, id string) {
 	t.Helper()
 	g.Become(vmtest.Character{Unplug: ost(qmp.OSTEjectRequest, qmp.OSTEjectInProgress)})
-	if outcome, err := try(t.Context(), DIMMRemove, &dimmRemove{ID: id}, g.VM); outcome != Pending {
-		t.Fatalf("removal of %s is %q: %v", id, outcome, err)
-	}
+	attempt{op: removeDIMM(id), want: Pending}.check(t, g)
 }
 
 func TestDIMMAdd(t *testing.T) {
@@ -81,9 +79,7 @@ func TestDIMMAdd(t *testing.T) {
 		attempt{name: "the guest refuses", machine: x86, then: vmtest.Character{Plug: ost(qmp.OSTDeviceCheck, qmp.OSTFailure)}, op: addDIMM("dimm0"), want: Refused, party: blame.Kernel,
 			after: func(t *testing.T, g *vmtest.Guest) { // QEMU has it, so it can be removed
 				g.Become(vmtest.Character{})
-				if outcome, err := try(t.Context(), DIMMRemove, &dimmRemove{ID: "dimm0"}, g.VM); outcome != Done {
-					t.Errorf("its removal is %q: %v", outcome, err)
-				}
+				attempt{op: removeDIMM("dimm0"), want: Done}.check(t, g)
 			}},
 		attempt{name: "an answer to an earlier removal", machine: x86, op: addDIMM("dimm0"), want: Done,
 			then: vmtest.Character{Plug: func(g *vmtest.Guest, device string) {
@@ -170,18 +166,10 @@ func TestDIMMRemove(t *testing.T) {
 // TestBehindAPendingRemoval: who waits behind a removal that is pending isn't hung.
 func TestBehindAPendingRemoval(t *testing.T) {
 	for _, m := range machines {
-		for _, tt := range []struct {
-			op   Spec
-			want Outcome
-		}{
-			{addDIMM("dimm1"), Pending},
-			{removeDIMM("dimm2"), Pending},
-			{Spec{VCPUAdd, &vcpuAdd{CPU: 3}}, Pending},
-			{Spec{VCPURemove, &vcpuRemove{CPU: 2}}, Pending},
-		} {
-			t.Run(m.Name+"/"+tt.op.Kind.Name, func(t *testing.T) {
+		for _, waiting := range []Spec{addDIMM("dimm1"), removeDIMM("dimm2"), addVCPU(3), removeVCPU(2)} {
+			t.Run(m.Name+"/"+waiting.Kind.Name, func(t *testing.T) {
 				withGuest(t, spec(m), func(t *testing.T, g *vmtest.Guest) {
-					for _, s := range []Spec{addDIMM("dimm0"), addDIMM("dimm2"), {VCPURemove, &vcpuRemove{CPU: 3}}, {VCPUAdd, &vcpuAdd{CPU: 2}}} {
+					for _, s := range []Spec{addDIMM("dimm0"), addDIMM("dimm2"), removeVCPU(3), addVCPU(2)} {
 						outcome, err := try(t.Context(), s.Kind, s.Op, g.VM)
 						if outcome != Done && outcome != Refused { // a vCPU may be there or not at boot
 							t.Fatalf("%s: %s: %v", s.Kind.Name, outcome, err)
@@ -189,9 +177,7 @@ func TestBehindAPendingRemoval(t *testing.T) {
 					}
 					keepPending(t, g, "dimm0")
 					g.Become(vmtest.Character{Plug: ignore, Unplug: ignore})
-					if outcome, err := try(t.Context(), tt.op.Kind, tt.op.Op, g.VM); outcome != tt.want {
-						t.Errorf("outcome is %q, want %q: %v", outcome, tt.want, err)
-					}
+					attempt{op: waiting, want: Pending}.check(t, g)
 				})
 			})
 		}
@@ -212,16 +198,12 @@ func TestLateDeparture(t *testing.T) {
 		} {
 			t.Run(m.Name+"/"+tt.next.Kind.Name, func(t *testing.T) {
 				withGuest(t, spec(m), func(t *testing.T, g *vmtest.Guest) {
-					if outcome, err := try(t.Context(), DIMMAdd, addDIMM("dimm0").Op, g.VM); outcome != Done {
-						t.Fatalf("add: %s: %v", outcome, err)
-					}
+					attempt{op: addDIMM("dimm0"), want: Done}.check(t, g)
 					keepPending(t, g, "dimm0")
 					g.Become(vmtest.Character{})
 					g.Release("dimm0")
 					plugged("mem-dimm0")(t, g)
-					if outcome, err := try(t.Context(), tt.next.Kind, tt.next.Op, g.VM); outcome != tt.want {
-						t.Errorf("%s is %q, want %q: %v", tt.next.Kind.Name, outcome, tt.want, err)
-					}
+					attempt{op: tt.next, want: tt.want}.check(t, g)
 					plugged(tt.left...)(t, g)
 					if g.VM.Devices.Leaving() != 0 {
 						t.Error("it is still leaving in our books")
@@ -236,20 +218,14 @@ func TestLateDeparture(t *testing.T) {
 // forgotten.
 func TestStillPending(t *testing.T) {
 	withGuest(t, spec(guests.X8664), func(t *testing.T, g *vmtest.Guest) {
-		if outcome, err := try(t.Context(), DIMMAdd, addDIMM("dimm0").Op, g.VM); outcome != Done {
-			t.Fatalf("add: %s: %v", outcome, err)
-		}
+		attempt{op: addDIMM("dimm0"), want: Done}.check(t, g)
 		keepPending(t, g, "dimm0")
-		if outcome, err := try(t.Context(), DIMMAdd, addDIMM("dimm0").Op, g.VM); outcome != Refused {
-			t.Errorf("a second add is %q: %v", outcome, err)
-		}
+		attempt{op: addDIMM("dimm0"), want: Refused}.check(t, g)
 		if !g.VM.Devices.IsLeaving("dimm0") {
 			t.Error("our books have forgotten that it is leaving")
 		}
 		g.Become(vmtest.Character{})
-		if outcome, err := try(t.Context(), DIMMRemove, removeDIMM("dimm0").Op, g.VM); outcome != Done {
-			t.Errorf("a second removal, which the guest grants, is %q: %v", outcome, err)
-		}
+		attempt{op: removeDIMM("dimm0"), want: Done}.check(t, g) // the guest has thought better of it
 		plugged()(t, g)
 	})
 }

@@ -74,25 +74,29 @@ func (a attempt) run(t *testing.T) {
 	}
 	withGuest(t, s, func(t *testing.T, g *vmtest.Guest) {
 		for _, before := range a.before {
-			if outcome, err := try(t.Context(), before.Kind, before.Op, g.VM); outcome != Done {
-				t.Fatalf("%s before: %s: %v", before.Kind.Name, outcome, err)
-			}
+			attempt{op: before, want: Done}.check(t, g)
 		}
 		g.Become(a.then)
-		outcome, err := try(t.Context(), a.op.Kind, a.op.Op, g.VM)
-		if outcome != a.want {
-			t.Errorf("%s is %q, want %q: %v", a.op.Kind.Name, outcome, a.want, err)
-		}
-		if a.is != nil && !errors.Is(err, a.is) {
-			t.Errorf("error is %v, want %v", err, a.is)
-		}
-		if a.party != "" && blame.Of(err) != a.party {
-			t.Errorf("%v is blamed on %q, want %q", err, blame.Of(err), a.party)
-		}
-		if a.after != nil {
-			a.after(t, g)
-		}
+		a.check(t, g)
 	})
+}
+
+// check does the op itself.
+func (a attempt) check(t *testing.T, g *vmtest.Guest) {
+	t.Helper()
+	outcome, err := try(t.Context(), a.op.Kind, a.op.Op, g.VM)
+	if outcome != a.want {
+		t.Errorf("%s is %q, want %q: %v", a.op.Kind.Name, outcome, a.want, err)
+	}
+	if a.is != nil && !errors.Is(err, a.is) {
+		t.Errorf("error is %v, want %v", err, a.is)
+	}
+	if a.party != "" && blame.Of(err) != a.party {
+		t.Errorf("%v is blamed on %q, want %q", err, blame.Of(err), a.party)
+	}
+	if a.after != nil {
+		a.after(t, g)
+	}
 }
 
 func runAttempts(t *testing.T, attempts []attempt) {

@@ -151,7 +151,7 @@ func (s Spec) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads it back. Unknown kinds and unknown arguments are errors.
 func (s *Spec) UnmarshalJSON(data []byte) error {
 	var raw specJSON
-	if err := json.Unmarshal(data, &raw); err != nil {
+	if err := strict(data, &raw); err != nil {
 		return err
 	}
 	kind, err := Kinds.Get(raw.Kind)
@@ -159,10 +159,18 @@ func (s *Spec) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	s.Kind, s.Op = kind, kind.Zero()
-	decoder := json.NewDecoder(bytes.NewReader(raw.Args))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(s.Op); err != nil {
+	if len(raw.Args) == 0 || raw.Args[0] != '{' {
+		return fmt.Errorf("arguments of %s: %q is no object", raw.Kind, raw.Args)
+	}
+	if err := strict(raw.Args, s.Op); err != nil {
 		return fmt.Errorf("arguments of %s: %w", raw.Kind, err)
 	}
 	return nil
+}
+
+// strict unmarshals and refuses unknown fields.
+func strict(data []byte, v any) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode(v)
 }

@@ -3,6 +3,7 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"maps"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"plugstorm/harness/console"
 	"plugstorm/harness/op"
@@ -31,17 +33,47 @@ var Text = Formats.Register(&Format{
 // stackDepth is how many frames of a stack the text shows.
 const stackDepth = 16
 
+// width is how wide the text is where it can be helped: commands, identities
+// and steps stay in one piece, to be copied.
+const width = 100
+
 // text writes and keeps the first error.
 type text struct {
 	w   io.Writer
 	err error
 }
 
+// f writes formatted text. Every string among args is escaped: a guest, a
+// record or a file's name may hold anything.
 func (t *text) f(format string, args ...any) {
+	for i, arg := range args {
+		if s, ok := arg.(string); ok {
+			args[i] = console.Escape(s)
+		}
+	}
 	if t.err == nil {
 		_, t.err = fmt.Fprintf(t.w, format, args...)
 	}
 }
+
+// list writes words, broken into lines where they would get too wide.
+func (t *text) list(label string, words []string) {
+	line, indent := label, strings.Repeat(" ", utf8.RuneCountInString(label))
+	for i, word := range words {
+		word = console.Escape(word)
+		if i > 0 && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+			t.f("%s\n", line)
+			line = indent
+		} else if i > 0 {
+			line += " "
+		}
+		line += word
+	}
+	t.f("%s\n", line)
+}
+
+// prose is list for a sentence.
+func (t *text) prose(label, sentence string) { t.list(label, strings.Fields(sentence)) }
 
 func (t *text) run(r *Run) {
 	t.f("plugstorm: %s   suite %s, seed %d, %s per machine\n", strings.ToUpper(string(r.Status)), r.Suite, r.Seed, r.Duration)
@@ -54,19 +86,20 @@ func (t *text) run(r *Run) {
 
 func (t *text) machine(m Machine) {
 	v := m.Verdict
-	t.f("\n== %s: %s\n", m.Case.Machine, v.Status)
-	t.f("kernel  %s (%s), QEMU %s, %s\n", console.Escape(m.Case.Kernel.Name), console.Escape(m.Case.Kernel.Release), m.Case.QEMU, m.Case.Accel)
+	t.f("\n== %s: %s\n", m.Case.Machine, string(v.Status))
+	t.f("kernel  %s (%s), QEMU %s, %s\n", m.Case.Kernel.Name, m.Case.Kernel.Release, m.Case.QEMU, m.Case.Accel)
 	t.guests(v)
 	for _, omitted := range m.Case.Kernel.Omitted {
-		t.f("left out: %s\n", omitted)
+		t.prose("left out: ", omitted)
 	}
 	t.ops(v)
+	t.workloads(v)
 	for _, why := range v.Why {
-		t.f("! %s\n", console.Escape(why))
+		t.prose("! ", why)
 	}
 	for _, fault := range v.Faults {
 		if fault.Next != "" {
-			t.f("  next: %s\n", console.Escape(fault.Next))
+			t.prose("  next: ", fault.Next)
 		}
 	}
 	for i, f := range v.Findings {
@@ -89,7 +122,7 @@ func (t *text) guests(v *verdict.Verdict) {
 	t.f("guests  %d booted of %d, alive for %s in all, blind (lockdep off) for %s\n",
 		booted, len(v.Guests), life.Round(time.Second), blind.Round(time.Second))
 	if len(v.PerMinute) > 0 {
-		t.f("pace    steps in each minute: %s\n", strings.Trim(fmt.Sprint(v.PerMinute), "[]"))
+		t.list("pace    steps in each minute: ", strings.Fields(strings.Trim(fmt.Sprint(v.PerMinute), "[]")))
 	}
 }
 
@@ -98,7 +131,8 @@ func (t *text) ops(v *verdict.Verdict) {
 	if len(v.Ops) == 0 {
 		return
 	}
-	table := tabwriter.NewWriter(t.w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	var rows bytes.Buffer // can't fail
+	table := tabwriter.NewWriter(&rows, 0, 0, 2, ' ', tabwriter.AlignRight)
 	header := []string{"op"}
 	for _, o := range op.Outcomes {
 		header = append(header, string(o))
@@ -113,15 +147,19 @@ func (t *text) ops(v *verdict.Verdict) {
 		row = append(row, short(c.Median), short(c.Max))
 		fmt.Fprintln(table, strings.Join(row, "\t")+"\t")
 	}
-	if err := table.Flush(); err != nil && t.err == nil {
-		t.err = err
+	_ = table.Flush()
+	for row := range strings.Lines(rows.String()) {
+		t.f("%s\n", strings.TrimSuffix(row, "\n"))
 	}
-	if len(v.Workloads) > 0 {
-		var did []string
-		for _, name := range slices.Sorted(maps.Keys(v.Workloads)) {
-			did = append(did, fmt.Sprintf("%s %d", name, v.Workloads[name]))
-		}
-		t.f("workload rounds: %s\n", strings.Join(did, ", "))
+}
+
+func (t *text) workloads(v *verdict.Verdict) {
+	var did []string
+	for _, name := range slices.Sorted(maps.Keys(v.Workloads)) {
+		did = append(did, fmt.Sprintf("%s %d", name, v.Workloads[name]))
+	}
+	if len(did) > 0 {
+		t.prose("workload rounds: ", strings.Join(did, ", "))
 	}
 }
 
@@ -133,30 +171,32 @@ func short(d time.Duration) string {
 }
 
 func (t *text) finding(n int, f verdict.Finding) {
-	t.f("\n[%d] %s\n", n, console.Escape(f.Title))
+	t.f("\n[%d] %s\n", n, f.Title)
 	if f.Known != "" {
-		t.f("    known issue %s: %s\n", f.Known, f.Reason)
+		t.f("    known issue %s:\n", f.Known)
+		t.prose("        ", f.Reason)
 	}
-	t.f("    %s, seen %d×, first in guest %d %s after QEMU's start (%s after the agent's)\n",
-		orElse(f.Type, "complaint"), f.Sightings, f.Guest, f.At.Round(100*time.Millisecond), f.AtAgent.Round(100*time.Millisecond))
-	t.f("    identity: %s\n", console.Escape(f.Identity))
+	const tenth = 100 * time.Millisecond
+	t.prose("    ", fmt.Sprintf("%s, seen %d×, first in guest %d %s after QEMU's start (%s after the agent's)",
+		orElse(f.Type, "complaint"), f.Sightings, f.Guest, f.At.Round(tenth), f.AtAgent.Round(tenth)))
+	t.f("    identity: %s\n", f.Identity)
 	for _, step := range f.Steps {
 		t.f("    during %s\n", step)
 	}
 	if f.Locks != nil {
 		for _, e := range f.Locks.Edges {
-			t.f("    lock order %s -> %s\n", console.Escape(e.From), console.Escape(e.To))
+			t.f("    lock order %s -> %s\n", e.From, e.To)
 		}
 	}
 	if f.Detector == "harness" {
-		t.f("    %s\n", console.Escape(f.Text))
+		t.prose("    ", f.Text)
 	}
 	for i, frame := range f.Stack {
 		if i == stackDepth {
 			t.f("        ... %d more\n", len(f.Stack)-i)
 			break
 		}
-		t.f("        %s\n", console.Escape(frame))
+		t.f("        %s\n", frame)
 	}
 }
 

@@ -104,30 +104,27 @@ func TestCorpus(t *testing.T) {
 		f := fs[0]
 		typed += s.tally(t, f.Type == s.typ || f.Type == TypeLostSight && s.typ == "", "type", f.Type, s.typ)
 		titled += s.tally(t, f.Title == s.title, "title", f.Title, s.title)
-		altsOK := true
-		for _, a := range s.alt {
-			altsOK = altsOK && slices.Contains(f.Alt, a)
-		}
-		alts += s.tally(t, altsOK, "alt", strings.Join(f.Alt, "|"), strings.Join(s.alt, "|"))
+		missing := slices.ContainsFunc(s.alt, func(a string) bool { return !slices.Contains(f.Alt, a) })
+		alts += s.tally(t, !missing, "alt", strings.Join(f.Alt, "|"), strings.Join(s.alt, "|"))
 		corrupt += s.tally(t, f.Corrupted == s.corrupted, "corrupted", strconv.FormatBool(f.Corrupted), strconv.FormatBool(s.corrupted))
-		if s.start != "" {
-			line, _, _ := strings.Cut(string(s.log[f.Start:]), "\n")
-			if line != s.start {
-				t.Errorf("%s: starts at %q, want %q", s.name, line, s.start)
-			}
+		if line, _, _ := strings.Cut(string(s.log[f.Start:]), "\n"); s.start != "" && line != s.start {
+			t.Errorf("%s: starts at %q, want %q", s.name, line, s.start)
 		}
 	}
 	t.Logf("%d samples with a complaint, %d without", n, clean)
-	for _, c := range []struct {
-		what  string
-		got   int
-		floor float64
-	}{{"found", found, 100}, {"type", typed, 99}, {"title", titled, 95}, {"alt", alts, 0}, {"corrupted", corrupt, 0}} {
-		percent := 100 * float64(c.got) / float64(n)
-		t.Logf("%-10s %3d of %d, %.1f %%", c.what, c.got, n, percent)
-		if percent < c.floor {
-			t.Errorf("%s: %.1f %%, the floor is %v %%", c.what, percent, c.floor)
-		}
+	floor(t, "found", found, n, 100)
+	floor(t, "type", typed, n, 99)
+	floor(t, "title", titled, n, 98)
+	floor(t, "alt", alts, n, 98)
+	floor(t, "corrupted", corrupt, n, 97)
+}
+
+// floor reports a share and fails below the least percentage.
+func floor(t *testing.T, what string, got, of int, least float64) {
+	percent := 100 * float64(got) / float64(of)
+	t.Logf("%-10s %3d of %d, %.1f %%", what, got, of, percent)
+	if percent < least {
+		t.Errorf("%s: %.1f %%, the floor is %v %%", what, percent, least)
 	}
 }
 

@@ -11,6 +11,7 @@ var BadUnlock = register(&Detector{
 		"Identity: the lock class and the releasing function.",
 	Anchors: []string{"bad unlock balance"},
 	Begins:  matching(`(?:WARNING|BUG): bad unlock balance detected!`),
+	Closes:  closesBacktrace,
 	Read: func(r *Report, f *Finding) {
 		f.Type, f.Blinds = TypeLockdep, true
 		f.Locks = r.locks()

@@ -9,6 +9,7 @@ var LockFreed = register(&Detector{
 		"Identity: the lock class.",
 	Anchors: []string{"held lock freed"},
 	Begins:  matching(`(?:WARNING|BUG): held lock freed!`),
+	Closes:  closesBacktrace,
 	Read: func(r *Report, f *Finding) {
 		f.Type, f.Blinds = TypeLockdep, true
 		f.Locks = r.locks()

@@ -9,6 +9,7 @@ var InconsistentLockState = register(&Detector{
 		"Identity: the lock class and the two states.",
 	Anchors: []string{"inconsistent lock state"},
 	Begins:  matching(`(?:WARNING|INFO): inconsistent lock state`),
+	Closes:  closesBacktrace,
 	Read: func(r *Report, f *Finding) {
 		f.Type, f.Blinds = TypeLockdep, true
 		f.Locks = r.locks()

@@ -14,6 +14,7 @@ var LockdepDeadlock = register(&Detector{
 		"(kernel/locking/lockdep.c). Identity: the kind and the sorted set of lock-class edges of the cycle; neither functions nor tasks.",
 	Anchors: []string{"possible circular locking", "possible recursive locking", "possible irq lock inversion", "IRQ-safe -> "},
 	Begins:  matching(`(?:WARNING|INFO): (?:possible (?:circular locking dependency|recursive locking|irq lock inversion dependency) detecte|\w+IRQ-safe -> \w+IRQ-unsafe lock order detecte)`),
+	Closes:  closesBacktrace,
 	Read:    readDeadlock,
 })
 
@@ -56,6 +57,9 @@ func (r *Report) plainStack(from int) []string {
 	}
 	return frames
 }
+
+// closesBacktrace reports the end of lockdep's final stack, which x86 marks.
+func closesBacktrace(r *Report, message string) bool { return r.final && message == " </TASK>" }
 
 // heading cuts the frame that older kernels draw around a report's name.
 func heading(message string) string {

@@ -11,9 +11,7 @@ var LocksHeld = register(&Detector{
 		"print_held_locks_bug, lockdep_sys_exit). Identity: the classes of the locks held.",
 	Anchors: []string{"still has locks held", "lock held when returning", "lock held at task exit"},
 	Begins:  matching(`(?:WARNING|BUG): (?:.* still has locks held!|lock held when returning to user space!|lock held at task exit)`),
-	Closes: func(_ *Report, message string) bool {
-		return strings.Contains(message, "</TASK>")
-	},
+	Closes:  closesBacktrace,
 	Read: func(r *Report, f *Finding) {
 		f.Type, f.Blinds = TypeLockdep, true
 		f.Locks = r.locks()

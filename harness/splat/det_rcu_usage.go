@@ -11,6 +11,7 @@ var SuspiciousRCU = register(&Detector{
 		"lockdep_rcu_suspicious). lockdep stays on. Identity: the source file, the complaint and the function.",
 	Anchors: []string{"suspicious RCU usage"},
 	Begins:  matching(`(?:WARNING|INFO): suspicious RCU usage`),
+	Closes:  closesBacktrace,
 	Read:    readSuspiciousRCU,
 })
 

@@ -9,6 +9,7 @@ var WaitContext = register(&Detector{
 		"its nest lock (kernel/locking/lockdep.c print_lock_invalid_wait_context, print_lock_nested_lock_not_held). Identity: the lock classes.",
 	Anchors: []string{"nvalid wait context", "ested lock was not taken"},
 	Begins:  matching(`BUG: Invalid wait context|WARNING: Nested lock was not taken`),
+	Closes:  closesBacktrace,
 	Read: func(r *Report, f *Finding) {
 		f.Type, f.Blinds = TypeLockdep, true
 		f.Locks = r.locks()

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // corrupted stands in a title for a function that the report doesn't show.
@@ -89,9 +90,13 @@ func (r *Report) finish(f *Finding) {
 	if r.hollow() {
 		f.Corrupted = true
 	}
+	for i, alt := range f.Alt {
+		f.Alt[i] = sanitize(alt)
+	}
 	if f.Identity == "" {
 		f.Identity = identity(f, r.fault)
 	}
+	f.Identity, f.Task = printable(f.Identity), printable(f.Task)
 }
 
 // who fills in task and CPU.
@@ -134,11 +139,22 @@ const maxTitle = 120
 
 // sanitize makes a title of one line that is the same in every run.
 func sanitize(title string) string {
-	title = strings.TrimSpace(title)
+	title = strings.TrimSpace(printable(title))
 	if len(title) > maxTitle {
-		title = title[:maxTitle]
+		title = printable(title[:maxTitle])
 	}
-	return strings.ToValidUTF8(title, "")
+	return title
+}
+
+// printable drops control characters and what isn't UTF-8: the text comes from
+// an untrusted guest and ends up in terminals and mails.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
 }
 
 // scrub replaces addresses and numbers in free text from the kernel.

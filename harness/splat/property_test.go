@@ -119,6 +119,9 @@ func TestQuietHeartbeat(t *testing.T) {
 			}
 		}
 		want, got := Find(log), Find(noisy.Bytes())
+		if slices.ContainsFunc(want, func(f Finding) bool { return f.Detector == Reboot.Name }) {
+			continue // a beat from before the reboot, behind it, is no ordinary one
+		}
 		if len(want) != len(got) {
 			t.Errorf("log %d: %d findings, with heartbeats %d", i, len(want), len(got))
 			continue

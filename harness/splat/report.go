@@ -34,7 +34,8 @@ type Report struct {
 	strange int   // lines in a row that don't look like a report's
 	others  int   // lines of other sources since the last own one
 	since   int64 // kernel time of the first of them
-	allCPUs bool
+	allCPUs bool  // lines of other CPUs belong to it too
+	final   bool  // lockdep's last stack has begun
 	closed  bool
 
 	evs   []event // see events
@@ -75,6 +76,7 @@ func (r *Report) add(l Line) {
 		r.lines = append(r.lines, l)
 		r.bytes += len(l.Message)
 	}
+	r.final = r.final || strings.Contains(l.Message, "stack backtrace:")
 	ev, isEvent := classify(l.Message)
 	if isEvent && (ev.kind == frame || ev.kind == doubtful) {
 		r.frames++

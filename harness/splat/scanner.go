@@ -26,16 +26,9 @@ type Scanner struct {
 	ready   []Finding // sorted by Start
 	dropped int
 	uptime  bool      // kernel output has been seen: a banner now is a reboot
-	last    *past     // the report closed last
+	lastEnd int64     // end of the report closed last, 0 before the first
 	prev    []*Report // the reports that took the line before this one
 	each    []*Report // scratch: open, while it changes
-}
-
-// past is what is remembered of a closed report.
-type past struct {
-	caller string
-	end    int64
-	fatal  bool
 }
 
 // NewScanner returns a Scanner at the start of its input.
@@ -152,6 +145,8 @@ func (s *Scanner) line(b []byte, size int64, cut bool) {
 	l := lex(b)
 	l.Start, l.End, l.Cut = s.offset, s.offset+size, cut
 	s.offset += size
+	running := s.uptime
+	s.uptime = running || l.Stamp > 0
 	if isHeartbeat(l.Message) {
 		s.tick(&l)
 		return
@@ -164,13 +159,11 @@ func (s *Scanner) line(b []byte, size int64, cut bool) {
 	if s.roster.filter.next(b) >= 0 {
 		d = s.roster.beginning(l.Message, l.Cut)
 	}
-	if d == Reboot && !s.uptime || d != nil && d.Fallback && s.uptime && !l.Stamped {
+	if d == Reboot && !running || d != nil && d.Fallback && s.uptime && !l.Stamped {
 		d = nil // the first boot, or a program's own words
 	}
 	if d == Reboot {
 		s.reboot()
-	} else if l.Stamp > 0 {
-		s.uptime = true
 	}
 	s.offer(l, d)
 	s.tick(&l)
@@ -217,7 +210,7 @@ func (s *Scanner) offer(l Line, d *Detector) {
 // consequence of the one closed before: the panic that ends an oops.
 func (s *Scanner) aftermath(d *Detector, l *Line) bool {
 	const near = 64 << 10
-	return s.last != nil && l.Start-s.last.end < near && d == Panic && isConsequence(l.Message)
+	return s.lastEnd > 0 && l.Start-s.lastEnd < near && d == Panic && isConsequence(l.Message)
 }
 
 // tick lets time pass for the reports that don't own the line.
@@ -252,7 +245,7 @@ func (s *Scanner) reboot() {
 func (s *Scanner) close(r *Report) {
 	s.open = slices.DeleteFunc(s.open, func(o *Report) bool { return o == r })
 	f := r.finding()
-	s.last = &past{caller: r.lines[0].Caller, end: f.End, fatal: f.Fatal}
+	s.lastEnd = f.End
 	if len(s.ready) == maxReady {
 		s.dropped++
 		return

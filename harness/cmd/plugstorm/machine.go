@@ -116,6 +116,9 @@ func (f *runFlags) command(p *plan, machine string) []string {
 	if p.source.Baseline != nil {
 		words = append(words, fmt.Sprintf("--baseline=%v", *p.source.Baseline))
 	}
+	if f.ignoreDefects {
+		words = append(words, "--ignore-defects")
+	}
 	if f.accel != "auto" {
 		add("--accel", f.accel)
 	}

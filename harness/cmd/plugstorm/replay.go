@@ -92,6 +92,9 @@ func (a *app) recorded(p *plan, given *runFlags, dir string) error {
 		return err
 	}
 	p.flags, p.seed, p.duration = f, h.Case.Seed, h.Case.Duration
+	if f.ignoreDefects {
+		m = withoutDefects(m)
+	}
 	p.machines = append(p.machines, m)
 	p.steps[m.Name] = append([]schedule.Step{}, steps...)
 	return nil

@@ -41,6 +41,8 @@ type runFlags struct {
 	out      string
 	json     bool
 	known    string
+
+	ignoreDefects bool
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -73,6 +75,7 @@ otherwise; --patch and --plant are applied to a private copy. The exit code is
 	flags.Int64Var(&f.seed, "seed", 0, "seed of the schedule, 0 or more (default random, always printed)")
 	flags.DurationVar(&f.duration, "duration", 0, "length of the storm on each machine, boots excluded (default the suite's)")
 	flags.StringVar(&f.accel, "accel", "auto", "auto, kvm or tcg")
+	flags.BoolVar(&f.ignoreDefects, "ignore-defects", false, "don't steer around QEMU's known defects: is a newer QEMU rid of them?")
 	flags.StringVar(&f.out, "out", "", "run directory, which must not exist yet (default below plugstorm-runs)")
 	flags.BoolVar(&f.json, "json", false, "print one JSON object (docs/json.md)")
 	flags.StringVar(&f.known, "known", "default", "known-issues file, 'default' for ours, 'none'")
@@ -109,6 +112,13 @@ func (a *app) run(ctx context.Context, f *runFlags, seeded, baselined bool) erro
 	return a.reportRun(p)
 }
 
+// withoutDefects is a machine whose QEMU is taken to have no defects.
+func withoutDefects(m *vm.Machine) *vm.Machine {
+	sound := *m
+	sound.Defects = nil
+	return &sound
+}
+
 // A plan is a checked run: nothing of it can be the user's mistake any more,
 // except what only the kernel's build can find out.
 type plan struct {
@@ -133,6 +143,11 @@ func (a *app) plan(f *runFlags, seeded, baselined bool) (*plan, error) {
 	}
 	if p.machines, err = chosenMachines(f.machines); err != nil {
 		return nil, err
+	}
+	if f.ignoreDefects {
+		for i, m := range p.machines {
+			p.machines[i] = withoutDefects(m)
+		}
 	}
 	if err := checkFlags(f, len(p.machines)); err != nil {
 		return nil, err

@@ -287,17 +287,18 @@ func (g *Guest) acpi() bool { return g.qemu.machine.DIMM.AddEvent != "" }
 // Emit sends an event of QEMU's.
 func (g *Guest) Emit(name string, data any) { g.emit(name, data) }
 
-// Plugged lists the devices that QEMU has beyond those that are always there,
-// and the memory backends.
-func (g *Guest) Plugged() []string {
+// DIMMs lists the DIMMs that QEMU has, and the memory backends.
+func (g *Guest) DIMMs() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	names := slices.Concat(slices.Collect(maps.Keys(g.qemu.dimms)), slices.Collect(maps.Keys(g.qemu.objects)))
-	for i := range g.qemu.vcpus {
-		if i >= g.qemu.machine.VCPU.Boot {
-			names = append(names, vm.VCPUID(i))
-		}
-	}
+	names := slices.AppendSeq(slices.Collect(maps.Keys(g.qemu.dimms)), maps.Keys(g.qemu.objects))
 	slices.Sort(names)
 	return names
+}
+
+// VCPUs lists the vCPUs that QEMU has.
+func (g *Guest) VCPUs() []int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Sorted(maps.Keys(g.qemu.vcpus))
 }
