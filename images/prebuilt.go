@@ -105,7 +105,7 @@ func (s *Store) stock(ctx context.Context, arch *Arch) (*Kernel, error) {
 		return nil, blame.Errorf(blame.Harness, "remove it and run again", "%s holds %d kernels instead of one", dir, len(images))
 	}
 	s.touch(dir)
-	return s.adopt(ctx, arch, images[0], filepath.Base(images[0]), map[string]string{"package": arch.StockPackage})
+	return s.adopt(ctx, arch, images[0], "Debian stock", map[string]string{"package": arch.StockPackage})
 }
 
 // fetchStock leaves the kernel image of Debian's package in dir.

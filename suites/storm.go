@@ -18,9 +18,9 @@ var Storm = schedule.Scenarios.Register(&schedule.Scenario{
 	Source: "the five threads that plugstorm grew out of, see docs/architecture.md",
 	Length: 2 * time.Minute,
 	Workloads: []op.WorkloadStart{
-		workload(workloads.SlabStorm, 0, 2),
-		workload(workloads.SlabSysfs, 50, 1),
-		workload(workloads.MemoryReaders, 20, 1),
+		workload(workloads.SlabStorm, 20, 2),
+		workload(workloads.SlabSysfs, 20, 1),
+		workload(workloads.MemoryReaders, 5, 1),
 	},
 	Lanes: []schedule.Lane{
 		{
@@ -40,7 +40,7 @@ var Storm = schedule.Scenarios.Register(&schedule.Scenario{
 			Mix: []schedule.Weight{{Kind: op.VCPURemove, Weight: 1}, {Kind: op.VCPUAdd, Weight: 1}},
 		},
 		{
-			Name: "workload", Gap: 2 * time.Second, Threads: 2,
+			Name: "workload", Gap: 2 * time.Second, Threads: 2, AtOnce: 2,
 			Workloads: []*agent.Workload{
 				workloads.PercpuStorm, workloads.MemoryHog, workloads.CgroupChurn, workloads.NetnsChurn,
 				workloads.ModuleChurn, workloads.Reclaim,

@@ -92,7 +92,7 @@ func tuneKernel(root string, s settings) []error {
 		{"kernel/hung_task_timeout_secs", strconv.Itoa(s.hungSeconds)},
 		// Else the kernel looks once per timeout, and a hang is seen after up to
 		// two. More often isn't better: each look prints all locks that are held.
-		{"kernel/hung_task_check_interval_secs", strconv.Itoa(max(s.hungSeconds/2, 1))},
+		{"kernel/hung_task_check_interval_secs", strconv.Itoa(max(s.hungSeconds/4, 1))},
 	}
 	var errs []error
 	for _, c := range sysctls {

@@ -14,7 +14,7 @@ type settings struct {
 	spare       string // plugstorm.spare=ttyS1: the serial line to use when there is no virtio port
 }
 
-const defaultHungSeconds = 30
+const defaultHungSeconds = 60
 
 func readSettings(path string) settings {
 	data, err := os.ReadFile(path)

@@ -33,6 +33,7 @@ const (
 	Complaint  Type = "complaint"   // Guest, Text: title; the live scanner saw one, the judge looks for itself
 	Blind      Type = "blind"       // Guest, Text: from here on lockdep checks nothing in this guest
 	Silent     Type = "silent"      // Guest, Text: QEMU runs, and neither console nor agent show life
+	Host       Type = "host"        // Guest, Starved: how the host has treated QEMU since the last such event
 	Workload   Type = "workload"    // Guest, Text: a workload ended by itself, or what it did
 	GuestEnd   Type = "guest-end"   // Guest, Text: reason, Exit
 	Fault      Type = "fault"       // Guest, Text, Party: something that isn't the kernel's went wrong
@@ -51,6 +52,10 @@ type Event struct {
 	Outcome op.Outcome     `json:"outcome,omitempty"`
 
 	Offset int64 `json:"offset,omitempty"`
+
+	// Starved is the share of the time in which QEMU wanted a CPU of the host
+	// and got none, 0 to 1.
+	Starved float64 `json:"starved,omitempty"`
 
 	Text     string `json:"text,omitempty"`
 	Party    string `json:"party,omitempty"`    // blame.Party

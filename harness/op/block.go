@@ -26,7 +26,7 @@ const blockLimit = 10 * time.Second
 var BlockOffline = Kinds.Register(&Kind{
 	Name:     "block-offline",
 	Doc:      "bring a memory block of a DIMM offline through its `state` or `online` attribute",
-	Deadline: 30 * time.Second,
+	Deadline: patience,
 	Zero:     func() Op { return &blockSet{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		b, ok := pick(r, s.blocks(false))
@@ -45,7 +45,7 @@ var BlockOffline = Kinds.Register(&Kind{
 var BlockOnline = Kinds.Register(&Kind{
 	Name:     "block-online",
 	Doc:      "bring a memory block of a DIMM online through its `state` or `online` attribute",
-	Deadline: 30 * time.Second,
+	Deadline: patience,
 	Zero:     func() Op { return &blockSet{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		b, ok := pick(r, s.blocks(true))

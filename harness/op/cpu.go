@@ -22,7 +22,7 @@ const cpuLimit = 10 * time.Second
 var CPUOffline = Kinds.Register(&Kind{
 	Name:     "cpu-offline",
 	Doc:      "bring a CPU offline through cpuN/online",
-	Deadline: 20 * time.Second,
+	Deadline: patience,
 	Zero:     func() Op { return &cpuSet{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		online := slices.DeleteFunc(slices.Clone(s.CPUSlots), func(i int) bool { return s.Offline[i] })
@@ -37,7 +37,7 @@ var CPUOffline = Kinds.Register(&Kind{
 var CPUOnline = Kinds.Register(&Kind{
 	Name:     "cpu-online",
 	Doc:      "bring a CPU online through cpuN/online",
-	Deadline: 20 * time.Second,
+	Deadline: patience,
 	Zero:     func() Op { return &cpuSet{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		if cpu, ok := pick(r, sortedKeys(s.Offline)); ok {

@@ -5,7 +5,6 @@ package op
 import (
 	"context"
 	"math/rand/v2"
-	"time"
 
 	"plugstorm/harness/qmp"
 	"plugstorm/harness/vm"
@@ -15,7 +14,7 @@ import (
 var DIMMAdd = Kinds.Register(&Kind{
 	Name:     "dimm-add",
 	Doc:      "plug a DIMM (object-add, device_add pc-dimm) and wait until the guest has its memory",
-	Deadline: 20 * time.Second,
+	Deadline: patience,
 	Zero:     func() Op { return &dimmAdd{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		id, ok := pick(r, s.freeDIMMs())

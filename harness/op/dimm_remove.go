@@ -5,7 +5,6 @@ package op
 import (
 	"context"
 	"math/rand/v2"
-	"time"
 
 	"plugstorm/harness/qmp"
 	"plugstorm/harness/vm"
@@ -15,7 +14,7 @@ import (
 var DIMMRemove = Kinds.Register(&Kind{
 	Name:     "dimm-remove",
 	Doc:      "unplug a DIMM (device_del) and wait until the guest has let it go, refused, or keeps it pending",
-	Deadline: 30 * time.Second,
+	Deadline: patience,
 	Zero:     func() Op { return &dimmRemove{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		id, ok := pick(r, sortedKeys(s.DIMMs))

@@ -47,6 +47,11 @@ type Kind struct {
 	Draw func(r *rand.Rand, s *State) Op
 }
 
+// patience is the usual deadline. It is longer than the guest kernel's own
+// hung-task timeout, which says more, and there for what that can't see:
+// interruptible waits, restarted system calls, requests that got lost.
+const patience = 2 * time.Minute
+
 // Kinds is the catalog of all ops.
 var Kinds = catalog.New("op", func(k *Kind) (string, string) { return k.Name, k.Doc })
 

@@ -30,6 +30,7 @@ type State struct {
 
 	Workloads []*agent.Workload // that this lane may start
 	Threads   int               // of a drawn workload, at most
+	AtOnce    int               // drawn workloads running at the same time, at most
 	Running   map[string]WorkloadStart
 	started   int
 	prefix    string
@@ -53,12 +54,13 @@ type Share struct {
 	Workloads []*agent.Workload
 	MaxUnits  int
 	Threads   int
+	AtOnce    int
 }
 
 // NewState is the state of a lane at boot.
 func NewState(m *vm.Machine, b vm.Budget, share Share) *State {
 	s := &State{
-		DIMM: m.DIMM, Budget: b, MaxUnits: max(1, share.MaxUnits), Threads: max(1, share.Threads),
+		DIMM: m.DIMM, Budget: b, MaxUnits: max(1, share.MaxUnits), Threads: max(1, share.Threads), AtOnce: max(1, share.AtOnce),
 		DIMMs: map[string]DIMM{}, VCPUSlots: share.VCPUs, VCPUs: map[int]bool{},
 		CPUSlots: share.CPUs, Offline: map[int]bool{},
 		Workloads: share.Workloads, Running: map[string]WorkloadStart{}, prefix: share.Name,

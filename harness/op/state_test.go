@@ -80,7 +80,7 @@ func (w *world) possible(kind *Kind) bool {
 	case CPUOnline:
 		return len(w.cpus) > 0
 	case WorkloadStartOp:
-		return len(w.share.Workloads) > 0
+		return len(w.share.Workloads) > 0 && len(w.work) < max(1, w.share.AtOnce)
 	case WorkloadStopOp:
 		return len(w.work) > 0
 	case VMPause:
@@ -178,6 +178,7 @@ func drawShare(t *rapid.T, m *vm.Machine) Share {
 		DIMMs:     rapid.IntRange(0, 4).Draw(t, "DIMMs"),
 		MaxUnits:  rapid.IntRange(0, 4).Draw(t, "units"),
 		Threads:   rapid.IntRange(0, 3).Draw(t, "threads"),
+		AtOnce:    rapid.IntRange(0, 3).Draw(t, "at once"),
 		CPUs:      rapid.SampledFrom([][]int{nil, {1}, {1, 2}}).Draw(t, "CPUs"),
 	}
 	for i := range rapid.IntRange(0, m.VCPU.Plug).Draw(t, "vCPUs") {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"time"
 
 	"plugstorm/harness/agent"
 	"plugstorm/harness/qmp"
@@ -18,7 +17,7 @@ import (
 var VCPUAdd = Kinds.Register(&Kind{
 	Name:     "vcpu-add",
 	Doc:      "plug a vCPU (device_add) and wait until the guest has it online",
-	Deadline: 20 * time.Second,
+	Deadline: patience,
 	Zero:     func() Op { return &vcpuAdd{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		absent := slices.DeleteFunc(slices.Clone(s.VCPUSlots), func(i int) bool { return s.VCPUs[i] })
@@ -105,7 +104,7 @@ func (o *vcpuAdd) Apply(s *State) { s.VCPUs[o.CPU] = true }
 var VCPURemove = Kinds.Register(&Kind{
 	Name:     "vcpu-remove",
 	Doc:      "unplug a vCPU (device_del) and wait until the guest has let it go or refused",
-	Deadline: 30 * time.Second,
+	Deadline: patience,
 	Zero:     func() Op { return &vcpuRemove{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		if !s.Budget.VCPURemove {

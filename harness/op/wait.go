@@ -145,6 +145,10 @@ func behind(v *vm.VM, device string, err error) error {
 	return err
 }
 
+// pendingAfter is how long a lane waits for a removal that the guest is
+// working on. It goes on with other devices then.
+const pendingAfter = 30 * time.Second
+
 // removed waits until the device has left. A removal may stay pending for
 // ever, legitimately: offlining memory loops while a page can't be moved. It
 // counts as hung only if the guest never acknowledged it (ACPI) and no other
@@ -155,10 +159,17 @@ func (w *watch) removed(ctx context.Context) error {
 	w.vm.Devices.SetLeaving(w.device, true)
 	// pseries has no acknowledgement: QEMU's acceptance has to do.
 	acknowledged := w.vm.Spec.Machine.DIMM.AddEvent == ""
+	short, cancel := context.WithTimeout(ctx, w.vm.Deadline(pendingAfter))
+	defer cancel()
+	wait := short
 	for {
-		event, err := w.next(ctx)
+		event, err := w.next(wait)
 		if errors.Is(err, context.DeadlineExceeded) && (acknowledged || others > 0) {
 			return pending("the guest has not let go of %s", w.device)
+		}
+		if wait == short && short.Err() != nil && ctx.Err() == nil {
+			wait = ctx // nobody has acknowledged it: the step's own deadline decides
+			continue
 		}
 		if err != nil {
 			return err

@@ -12,20 +12,24 @@ import (
 	"plugstorm/harness/vm"
 )
 
+// workloadRates are the rounds per second and thread that are drawn. Under TCG
+// one workload at full speed takes the CPUs that hotplug needs.
+var workloadRates = []int{5, 20, 100}
+
 // WorkloadStartOp starts a workload in the guest.
 var WorkloadStartOp = Kinds.Register(&Kind{
 	Name:     "workload-start",
 	Doc:      "start an instance of a workload in the guest",
-	Deadline: 20 * time.Second,
+	Deadline: patience,
 	Zero:     func() Op { return &WorkloadStart{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		w, ok := pick(r, s.Workloads)
-		if !ok {
+		if !ok || len(s.Running) >= s.AtOnce {
 			return nil
 		}
 		return &WorkloadStart{
 			ID: fmt.Sprintf("%s-%d", s.prefix, s.started), Name: w.Name,
-			Params: agent.Params{Seed: r.Int64(), Threads: 1 + r.IntN(s.Threads)},
+			Params: agent.Params{Seed: r.Int64(), Rate: workloadRates[r.IntN(len(workloadRates))], Threads: 1 + r.IntN(s.Threads)},
 		}
 	},
 })
@@ -56,7 +60,7 @@ func (o *WorkloadStart) Apply(s *State) {
 var WorkloadStopOp = Kinds.Register(&Kind{
 	Name:     "workload-stop",
 	Doc:      "stop an instance of a workload",
-	Deadline: 60 * time.Second,
+	Deadline: patience,
 	Zero:     func() Op { return &workloadStop{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		if id, ok := pick(r, sortedKeys(s.Running)); ok {

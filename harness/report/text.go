@@ -97,10 +97,12 @@ func (t *text) machine(m Machine) {
 	for _, why := range v.Why {
 		t.prose("! ", why)
 	}
+	said := map[string]bool{"": true}
 	for _, fault := range v.Faults {
-		if fault.Next != "" {
-			t.prose("  next: ", fault.Next)
+		if !said[fault.Next] {
+			t.f("  next: %s\n", fault.Next)
 		}
+		said[fault.Next] = true
 	}
 	for i, f := range v.Findings {
 		t.finding(i+1, f)
@@ -140,7 +142,7 @@ func (t *text) ops(v *verdict.Verdict) {
 	fmt.Fprintln(table, strings.Join(append(header, "median", "max"), "\t")+"\t")
 	for _, kind := range slices.Sorted(maps.Keys(v.Ops)) {
 		c := v.Ops[kind]
-		row := []string{kind}
+		row := []string{console.Escape(kind)}
 		for _, o := range op.Outcomes {
 			row = append(row, fmt.Sprint(c.Outcomes[o]))
 		}

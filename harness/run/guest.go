@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -70,6 +71,7 @@ func (r *runner) oneGuest(parent context.Context) error {
 	defer g.close()
 	g.side.Go(g.watchQEMU)
 	g.side.Go(g.watchConsole)
+	g.side.Go(g.watchHost)
 	if err := g.boot(); err != nil {
 		end(err)
 		return fmt.Errorf("%w: %w", errBoot, err)
@@ -128,11 +130,22 @@ func (g *guest) boot() error {
 	text, _ := json.Marshal(hello)
 	g.history.Add(history.Event{Type: history.AgentUp, Guest: g.number, Text: string(text)})
 	g.live.alive()
+	g.stretchHungTask(ctx)
 	g.lastBoot = time.Since(g.vm.Started)
 	if g.stormed.IsZero() {
 		g.stormed = time.Now()
 	}
 	return nil
+}
+
+// hungTask is the guest kernel's hung-task timeout on the reference host.
+const hungTask = time.Minute
+
+// stretchHungTask fits the kernel's hung-task timeout to the guest's slowness.
+func (g *guest) stretchHungTask(ctx context.Context) {
+	seconds := int(g.vm.Deadline(hungTask).Seconds())
+	file := agent.FileParams{Path: "/proc/sys/kernel/hung_task_timeout_secs", Data: strconv.Itoa(seconds)}
+	_ = g.vm.Agent.Call(ctx, agent.MethodWriteFile, file, nil) // a kernel without it is in Hello.Missing
 }
 
 // close ends QEMU and writes down how it ended.

@@ -56,6 +56,12 @@ const maxFaults = 3
 // interrupted by ctx): how the guest fared is in the history. It blocks for
 // Case.Duration and the boots, and leaves no process behind.
 func Run(ctx context.Context, cfg Config) error {
+	lanes := schedule.Sequences(cfg.Scenario, cfg.Machine, vm.BudgetOf(cfg.Machine, cfg.Accel, cfg.Version), cfg.Case.Seed)
+	if cfg.Replay != nil {
+		if err := schedule.Replay(lanes, cfg.Replay); err != nil {
+			return err
+		}
+	}
 	if err := os.MkdirAll(cfg.Dir, 0o755); err != nil {
 		return blame.On(blame.Host, err, "choose another directory with --out")
 	}
@@ -69,11 +75,7 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	h.Add(history.Event{Type: history.RunStart, Case: &cfg.Case})
-	budget := vm.BudgetOf(cfg.Machine, cfg.Accel, cfg.Version)
-	r := &runner{cfg: cfg, history: h, lanes: schedule.Sequences(cfg.Scenario, cfg.Machine, budget, cfg.Case.Seed)}
-	if cfg.Replay != nil {
-		schedule.Replay(r.lanes, cfg.Replay)
-	}
+	r := &runner{cfg: cfg, history: h, lanes: lanes}
 	return errors.Join(r.loop(ctx), h.Err(), r.saveSchedule())
 }
 

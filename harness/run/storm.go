@@ -60,6 +60,7 @@ func (g *guest) runLane(lane *schedule.Sequence) {
 		if !ok || !pause(g.ctx, step.Gap) {
 			return
 		}
+		lane.Begin()
 		g.step(step, false)
 	}
 }

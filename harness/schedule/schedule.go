@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"plugstorm/harness/agent"
+	"plugstorm/harness/blame"
 	"plugstorm/harness/catalog"
 	"plugstorm/harness/op"
 	"plugstorm/harness/vm"
@@ -66,6 +67,7 @@ type Lane struct {
 	CPUs      int // CPUs that are always there which it owns, CPU 0 never among them
 	Workloads []*agent.Workload
 	Threads   int // of a drawn workload, at most
+	AtOnce    int // drawn workloads that run at the same time, at most; 0 means 1
 }
 
 // A Weight says how often a lane draws an op of a kind, relative to its others.
@@ -89,6 +91,7 @@ type Sequence struct {
 	state    *op.State
 	rand     *rand.Rand
 	index    int
+	next     *Step  // drawn or taken from the record, and not begun yet
 	recorded []Step // nil for a drawn sequence
 }
 
@@ -101,7 +104,7 @@ func Sequences(s *Scenario, m *vm.Machine, b vm.Budget, seed int64) []*Sequence 
 		share := op.Share{
 			Name: lane.Name, FirstDIMM: dimm, DIMMs: lane.DIMMs, MaxUnits: lane.MaxUnits,
 			VCPUs: numbers(vcpu, lane.VCPUs, m.VCPU.Boot+m.VCPU.Plug),
-			CPUs:  numbers(cpu, lane.CPUs, m.VCPU.Boot), Workloads: lane.Workloads, Threads: lane.Threads,
+			CPUs:  numbers(cpu, lane.CPUs, m.VCPU.Boot), Workloads: lane.Workloads, Threads: lane.Threads, AtOnce: lane.AtOnce,
 		}
 		dimm, vcpu, cpu = dimm+lane.DIMMs, vcpu+lane.VCPUs, cpu+lane.CPUs
 		all = append(all, &Sequence{lane: lane, state: op.NewState(m, b, share), rand: laneRand(seed, lane.Name)})
@@ -129,35 +132,60 @@ func laneRand(seed int64, lane string) *rand.Rand {
 // Lane returns the lane's name.
 func (q *Sequence) Lane() string { return q.lane.Name }
 
-// Setup lists the ops that bring a fresh guest to where the steps so far, all
-// done, would have brought it.
+// Setup lists the ops that bring a fresh guest to where the steps begun so
+// far, all done, would have brought it.
 func (q *Sequence) Setup() []op.Spec { return q.state.Setup() }
 
-// Replay makes the sequences of s replay recorded steps instead of drawing.
-func Replay(all []*Sequence, steps []Step) {
+// Replay makes fresh sequences replay recorded steps instead of drawing. A
+// step on a lane that isn't among them is an error.
+func Replay(all []*Sequence, steps []Step) error {
+	byLane := map[string]*Sequence{}
 	for _, q := range all {
+		byLane[q.lane.Name] = q
 		q.recorded = []Step{}
-		for _, step := range steps {
-			if step.Lane == q.lane.Name {
-				q.recorded = append(q.recorded, step)
-			}
-		}
 	}
+	for _, step := range steps {
+		q := byLane[step.Lane]
+		if q == nil {
+			return blame.Errorf(blame.User, "replay it with the plugstorm that recorded it",
+				"step %d is on lane %q, which this suite doesn't have", step.Index, step.Lane)
+		}
+		q.recorded = append(q.recorded, step)
+	}
+	return nil
 }
 
-// Next returns the lane's next step. It reports false when nothing is left
-// that the lane could do on this machine, or the recording has ended.
+// Next returns the lane's next step, the same one until Begin is called. It
+// reports false when nothing is left that the lane could do on this machine,
+// or the recording has ended.
 func (q *Sequence) Next() (Step, bool) {
-	if q.recorded != nil {
-		return q.nextRecorded()
+	if q.next == nil {
+		take := q.draw
+		if q.recorded != nil {
+			take = q.take
+		}
+		step, ok := take()
+		if !ok {
+			return Step{}, false
+		}
+		q.next = &step
 	}
+	return *q.next, true
+}
+
+// Begin says that the step that Next returned is begun. One that isn't, because
+// the guest ended during its gap, is the first step in the next guest.
+func (q *Sequence) Begin() {
+	q.next.Op.Op.Apply(q.state)
+	q.next = nil
+}
+
+func (q *Sequence) draw() (Step, bool) {
 	weights, total := q.possible()
 	if total == 0 {
 		return Step{}, false
 	}
-	spec := weights.draw(q.rand, total)
-	spec.Op.Apply(q.state)
-	step := Step{Lane: q.lane.Name, Index: q.index, Op: spec}
+	step := Step{Lane: q.lane.Name, Index: q.index, Op: weights.draw(q.rand, total)}
 	if q.lane.Gap > 0 {
 		step.Gap = time.Duration(q.rand.ExpFloat64() * float64(q.lane.Gap))
 	}
@@ -165,13 +193,12 @@ func (q *Sequence) Next() (Step, bool) {
 	return step, true
 }
 
-func (q *Sequence) nextRecorded() (Step, bool) {
+func (q *Sequence) take() (Step, bool) {
 	if len(q.recorded) == 0 {
 		return Step{}, false
 	}
 	step := q.recorded[0]
 	q.recorded = q.recorded[1:]
-	step.Op.Op.Apply(q.state)
 	return step, true
 }
 

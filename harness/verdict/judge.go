@@ -53,6 +53,7 @@ type guestTrace struct {
 	Guest
 	up, blind, end time.Duration // since the start of the run; 0: not
 	marks          []mark        // by offset
+	host           []sample      // by time
 	steps          map[int]*stepTrace
 }
 
@@ -91,6 +92,9 @@ func (j *judge) event(e history.Event) {
 	case history.Console:
 		g := j.guest(e.Guest)
 		g.marks = append(g.marks, mark{e.Offset, e.At})
+	case history.Host:
+		g := j.guest(e.Guest)
+		g.host = append(g.host, sample{e.At, e.Starved})
 	case history.StepBegin:
 		if e.Step != nil {
 			j.guest(e.Guest).steps[e.Seq] = &stepTrace{kind: e.Step.Op.Kind.Name, name: describe(e.Step), setup: e.Setup, begin: e.At}
@@ -188,6 +192,9 @@ func (g *guestTrace) when(offset int64) time.Duration {
 
 // add files a sighting under its identity.
 func (j *judge) add(number int, at time.Duration, f splat.Finding) {
+	if j.excuse(number, at, f) {
+		return
+	}
 	if i, ok := j.found[f.Identity]; ok {
 		j.verdict.Findings[i].Sightings++
 		return

@@ -16,6 +16,8 @@ type Process interface {
 	Ended() <-chan struct{}
 	// Exit says how. It is valid once Ended is closed.
 	Exit() Exit
+	// PID is QEMU's process on this host, 0 where it has none.
+	PID() int
 	// End asks QEMU to quit (quit may be nil) and kills it if it doesn't. It
 	// returns when Ended is closed, and is called once at most.
 	End(quit func(context.Context) error)

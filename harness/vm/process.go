@@ -82,6 +82,8 @@ func (p *process) wait() {
 
 func (p *process) Ended() <-chan struct{} { return p.done }
 
+func (p *process) PID() int { return p.cmd.Process.Pid }
+
 func (p *process) Exit() Exit { return p.exit }
 
 func (p *process) End(quit func(context.Context) error) {

@@ -216,6 +216,8 @@ type process struct{ g *Guest }
 
 func (p process) Ended() <-chan struct{} { return p.g.ended }
 
+func (p process) PID() int { return 0 }
+
 func (p process) Exit() vm.Exit { return p.g.exit }
 
 func (p process) End(quit func(context.Context) error) {

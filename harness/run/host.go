@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package run
+
+import (
+	"time"
+
+	"plugstorm/harness/history"
+)
+
+// hostEvery is how often the history says how the host treats QEMU.
+const hostEvery = 5 * time.Second
+
+// watchHost records how much CPU time QEMU wanted and did not get. The kernel
+// in the guest can't tell a starved host from a stuck CPU; the judge can.
+func (g *guest) watchHost() {
+	ticker := time.NewTicker(hostEvery)
+	defer ticker.Stop()
+	last := g.vm.HostTime()
+	for {
+		select {
+		case <-g.vm.Ended():
+			return
+		case <-g.ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := g.vm.HostTime()
+		g.history.Add(history.Event{Type: history.Host, Guest: g.number, Starved: now.Starved(last)})
+		last = now
+	}
+}

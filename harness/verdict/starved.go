@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verdict
+
+import (
+	"fmt"
+	"time"
+
+	"plugstorm/harness/splat"
+)
+
+// A guest whose QEMU waited for a CPU of the host for more than starvedShare
+// of the time that it wanted one, over the starvedWindow before a complaint,
+// is starved: what it then says about time is the host's fault.
+const (
+	starvedShare  = 0.5
+	starvedWindow = 60 * time.Second
+)
+
+// A sample says how starved a guest was over the time up to at.
+type sample struct {
+	at    time.Duration
+	share float64
+}
+
+// starved is the mean share of starvation over the window before a time.
+func (g *guestTrace) starved(at time.Duration) float64 {
+	sum, n := 0.0, 0
+	for _, s := range g.host {
+		if s.at > at-starvedWindow && s.at <= at+starvedWindow/10 {
+			sum += s.share
+			n++
+		}
+	}
+	if n == 0 {
+		return 0
+	}
+	return sum / float64(n)
+}
+
+// excuse files a complaint about time from a starved guest as the host's
+// fault, and reports whether it did. Other complaints are as true on a busy
+// host as on an idle one.
+func (j *judge) excuse(number int, at time.Duration, f splat.Finding) bool {
+	share := j.guest(number).starved(at)
+	if !f.Hang || share <= starvedShare {
+		return false
+	}
+	j.verdict.Faults = append(j.verdict.Faults, Fault{
+		At: at, Party: "host",
+		Text: fmt.Sprintf("guest %d: %q is not to be trusted: for %.0f %% of the time before it, QEMU waited for a CPU of the host", number, f.Title, 100*share),
+		Next: "run again on a host with less other load",
+	})
+	return true
+}
