@@ -66,7 +66,7 @@ bench: install     ## benchmarks, with real guests for the pace of hotplug
 	@$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m -v ./suites
 
 docs: build        ## rewrite the generated parts of docs/
-	@$(GO) run ./harness/cmd/plugstorm/gendocs docs
+	@bin/plugstorm docs docs
 
 clean:             ## remove what was built here; the cache stays
 	@rm -rf bin images/agents/amd64 images/agents/ppc64 images/agents/ppc64le

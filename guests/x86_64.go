@@ -43,6 +43,10 @@ var X8664 = vm.Machines.Register(&vm.Machine{
 			Doc: "under TCG every vCPU ever added keeps its translation context; add number maxcpus+1 aborts QEMU (tcg_register_thread). We count the adds and stop before it.",
 		},
 		{
+			ID: "tcg-vcpu-readd-state", Accel: vm.TCG, VCPUReAdds: 12,
+			Doc: "QEMU 10.0.2 under TCG: after some 25 re-adds of vCPUs all guest processes fault at once at addresses in the middle of instructions (translation state mixed up). A guest is retired after 12.",
+		},
+		{
 			ID: "tcg-vcpu-remove-heap", Accel: vm.TCG, Below: vm.Version{Major: 8}, NoVCPURemove: true,
 			Doc: "QEMU 7.2 corrupts its heap soon after a vCPU is removed under TCG. We don't remove vCPUs there.",
 		},

@@ -60,7 +60,7 @@ func (s *Store) build(ctx context.Context, arch *Arch, src Source, opt Options) 
 	if err != nil {
 		return nil, err
 	}
-	k, err := s.pack(j, w, modules)
+	k, err := s.pack(ctx, j, w, modules)
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +183,7 @@ func (s *Store) buildModules(ctx context.Context, j *job, w *workTree) (map[stri
 
 // pack copies what a guest needs, and what explains its oopses, from a work
 // tree into the result.
-func (s *Store) pack(j *job, w *workTree, modules map[string]string) (*Kernel, error) {
+func (s *Store) pack(ctx context.Context, j *job, w *workTree, modules map[string]string) (*Kernel, error) {
 	release, err := os.ReadFile(w.object("include/config/kernel.release"))
 	if err != nil {
 		return nil, err
@@ -206,7 +206,7 @@ func (s *Store) pack(j *job, w *workTree, modules map[string]string) (*Kernel, e
 			copies[k.Modules[name]] = file
 		}
 	}
-	return s.publish(k, j.inputs(), copies)
+	return s.publish(ctx, k, j.inputs(), copies)
 }
 
 // ownModules lists the modules that the kernel itself was configured with.

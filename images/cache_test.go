@@ -62,6 +62,33 @@ func TestListAndGC(t *testing.T) {
 	}
 }
 
+// Unfinished things belong to the lock of the finished ones, and stay while it
+// is held.
+func TestGCLeavesUnfinished(t *testing.T) {
+	b := newBench(t)
+	if err := b.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	for part, lock := range map[string]string{
+		"debian/linux-source-6.12.part": "debian-linux-source-6.12", "debian/linux-source-6.12.part-deb.part": "debian-linux-source-6.12",
+		"kernels/0123.part": "kernel-0123", "initramfs/0123.cpio.77.part": "initramfs-0123", "build/0123.gone.part": "build-0123",
+	} {
+		if err := os.MkdirAll(b.path(part), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		held, err := b.lock(t.Context(), lock, "test", exclusive)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, stays := range []bool{true, false} {
+			if _, err := b.GC(t.Context(), GCPolicy{}); err != nil || exists(b.path(part)) != stays {
+				t.Errorf("%s: there %v, %v; want %v", part, exists(b.path(part)), err, stays)
+			}
+			held.unlock()
+		}
+	}
+}
+
 func onlyName(t *testing.T, dir string) string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)

@@ -29,8 +29,8 @@ type Entry struct {
 
 // kinds says where each kind of entry lives and which lock guards it.
 var kinds = []struct{ kind, dir, mark, lock string }{
-	{"kernel", "kernels", "meta.json", ""},
-	{"initramfs", "initramfs", "", ""},
+	{"kernel", "kernels", "meta.json", "kernel-"},
+	{"initramfs", "initramfs", "", "initramfs-"},
 	{"work tree", "build", "state.json", "build-"},
 	{"source", "src", "name", "src-"},
 	{"download", "debian", "", "debian-"},
@@ -51,11 +51,8 @@ func (s *Store) List() ([]Entry, error) {
 			if err != nil || strings.HasSuffix(dir, ".part") {
 				continue
 			}
-			name, _, _ := strings.Cut(filepath.Base(dir), ".cpio")
-			e := Entry{Kind: k.kind, Key: name, Name: name, Used: info.ModTime(), path: dir}
-			if k.lock != "" {
-				e.lock = k.lock + name
-			}
+			name := entryName(dir)
+			e := Entry{Kind: k.kind, Key: name, Name: name, Used: info.ModTime(), path: dir, lock: k.lock + name}
 			s.describe(&e)
 			some = append(some, e)
 		}
@@ -63,6 +60,16 @@ func (s *Store) List() ([]Entry, error) {
 		all = append(all, some...)
 	}
 	return all, nil
+}
+
+// entryName is the name that a file of the cache, or the unfinished form of it,
+// has in locks.
+func entryName(path string) string {
+	name := filepath.Base(path)
+	for _, end := range []string{".cpio", ".part", ".gone"} {
+		name, _, _ = strings.Cut(name, end)
+	}
+	return name
 }
 
 // describe fills in what only the entry itself knows.
@@ -137,13 +144,11 @@ func (s *Store) GC(ctx context.Context, policy GCPolicy) (freed int64, err error
 
 // remove removes an entry unless it is in use.
 func (s *Store) remove(e Entry) (bool, error) {
-	if e.lock != "" {
-		held, err := s.tryLock(e.lock, "removing it", exclusive)
-		if err != nil || held == nil {
-			return false, err
-		}
-		defer held.unlock()
+	held, err := s.tryLock(e.lock, "removing it", exclusive)
+	if err != nil || held == nil {
+		return false, err
 	}
+	defer held.unlock()
 	return true, discard(e.path)
 }
 
@@ -172,8 +177,7 @@ func (s *Store) removeParts() (int64, error) {
 			return freed, err
 		}
 		for _, part := range parts {
-			name, _, _ := strings.Cut(filepath.Base(part), ".")
-			held, err := s.tryLock(k.lock+name, "removing it", exclusive)
+			held, err := s.tryLock(k.lock+entryName(part), "removing it", exclusive)
 			if err != nil || held == nil {
 				continue
 			}
@@ -201,10 +205,11 @@ func (s *Store) prune() error {
 	}
 	sources := map[string]bool{}
 	for _, w := range trees {
-		if !w.state.Plain {
+		base := w.state.Plain && w.state.Built
+		if !base {
 			keep--
 		}
-		if w.state.Plain || keep >= 0 {
+		if base || keep >= 0 {
 			sources[w.state.TreeKey] = true
 			continue
 		}

@@ -40,14 +40,17 @@ func (s *Store) Initramfs(ctx context.Context, k *Kernel, arch *Arch) (string, e
 	if err != nil {
 		return "", err
 	}
-	file := s.path("initramfs", digest(data)[:keyLength]+".cpio")
+	name := digest(data)[:keyLength]
+	file := s.path("initramfs", name+".cpio")
 	if exists(file) {
 		s.touch(file)
 		return file, nil
 	}
-	if ctx.Err() != nil {
-		return "", ended(ctx)
+	held, err := s.lock(ctx, "initramfs-"+name, "storing an initramfs", exclusive)
+	if err != nil {
+		return "", err
 	}
+	defer held.unlock()
 	return file, s.blameDisk(writeFile(file, data))
 }
 

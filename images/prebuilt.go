@@ -41,17 +41,12 @@ func (s *Store) adopt(ctx context.Context, arch *Arch, file, name string, inputs
 	if err != nil {
 		return nil, err
 	}
-	held, err := s.lock(ctx, "kernel-"+id, "taking over "+file, exclusive)
-	if err != nil {
-		return nil, err
-	}
-	defer held.unlock()
 	release, _, _ := strings.Cut(version, " ")
 	k := &Kernel{
 		Key: id, Name: strings.TrimSpace(release + " (" + name + ")"), Release: release, Arch: arch.Name,
 		Image: "image", Prebuilt: true, Omitted: s.omitted(),
 	}
-	return s.publish(k, inputs, map[string]string{"image": file})
+	return s.publish(ctx, k, inputs, map[string]string{"image": file})
 }
 
 // omitted says what a kernel that we didn't build goes without.

@@ -3,6 +3,7 @@
 package images
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -34,11 +35,19 @@ func (j *job) inputs() map[string]string {
 }
 
 // publish copies files (name in the result -> file) into a result and writes
-// its meta.json. The result appears whole. The caller holds a lock that keeps
-// others from publishing the same key.
-func (s *Store) publish(k *Kernel, inputs, copies map[string]string) (*Kernel, error) {
+// its meta.json. The result appears whole, once: a second publisher gets the
+// first one's.
+func (s *Store) publish(ctx context.Context, k *Kernel, inputs, copies map[string]string) (*Kernel, error) {
+	held, err := s.lock(ctx, "kernel-"+k.Key, "storing kernel "+k.Name, exclusive)
+	if err != nil {
+		return nil, err
+	}
+	defer held.unlock()
+	if old := s.load(k.Key); old != nil {
+		return old, nil
+	}
 	dir := s.path("kernels", k.Key)
-	err := replace(dir, func(part string) error {
+	err = replace(dir, func(part string) error {
 		for _, name := range slices.Sorted(maps.Keys(copies)) {
 			if err := install(copies[name], filepath.Join(part, name)); err != nil {
 				return err

@@ -36,7 +36,7 @@ var Storm = schedule.Scenarios.Register(&schedule.Scenario{
 			Mix: []schedule.Weight{{Kind: op.CPUOffline, Weight: 1}, {Kind: op.CPUOnline, Weight: 1}},
 		},
 		{
-			Name: "vcpu", VCPUs: 2, Gap: time.Second,
+			Name: "vcpu", VCPUs: 2, Gap: 4 * time.Second,
 			Mix: []schedule.Weight{{Kind: op.VCPURemove, Weight: 1}, {Kind: op.VCPUAdd, Weight: 1}},
 		},
 		{

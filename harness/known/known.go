@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 
+	"plugstorm/harness/lockdep"
 	"plugstorm/harness/splat"
 )
 
@@ -22,7 +23,7 @@ type Issue struct {
 	// Stack and Locks is set.
 	Title string   `toml:"title" json:"title,omitempty"` // regular expression for the whole title, or one of the alternatives
 	Type  string   `toml:"type" json:"type,omitempty"`   // splat's type
-	Stack []string `toml:"stack" json:"stack,omitempty"` // functions, innermost first: all occur in this order, others may stand between
+	Stack []string `toml:"stack" json:"stack,omitempty"` // functions, innermost first: all occur in this order, others may stand between; for a lock cycle, in one of its stacks
 	Locks []string `toml:"locks" json:"locks,omitempty"` // lock classes, all of them in the complaint
 
 	// Where it applies. Empty means everywhere.
@@ -80,12 +81,21 @@ func (i *Issue) applies(machine, release string) bool {
 func (i *Issue) signs(f splat.Finding) bool {
 	return (i.Type == "" || i.Type == f.Type) &&
 		(i.title == nil || i.titled(f)) &&
-		subsequence(i.Stack, f.Stack) &&
+		i.stacked(f) &&
 		i.locked(f)
 }
 
 func (i *Issue) titled(f splat.Finding) bool {
 	return i.title.MatchString(f.Title) || slices.ContainsFunc(f.Alt, i.title.MatchString)
+}
+
+// stacked looks at the stack and, for a lock cycle, at those of the chain that
+// lockdep remembers: which side of a cycle complains is a matter of timing.
+func (i *Issue) stacked(f splat.Finding) bool {
+	if subsequence(i.Stack, f.Stack) {
+		return true
+	}
+	return f.Locks != nil && slices.ContainsFunc(f.Locks.Chain, func(l lockdep.Link) bool { return subsequence(i.Stack, l.Stack) })
 }
 
 func (i *Issue) locked(f splat.Finding) bool {

@@ -68,7 +68,9 @@ func connect(ctx context.Context, path string) (net.Conn, error) {
 		if err == nil {
 			return sock, nil
 		}
-		if ctx.Err() == nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) {
+		var timeout net.Error // ctx's deadline, which the dialer may see before ctx does
+		late := errors.As(err, &timeout) && timeout.Timeout()
+		if ctx.Err() == nil && !late && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) {
 			return nil, blame.On(blame.Host, err, "check the permissions of the run directory")
 		}
 		select {

@@ -5,6 +5,7 @@ package report
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"strings"
 	"time"
 
@@ -95,7 +96,7 @@ func newMachineJSON(m Machine) machineJSON {
 	out := machineJSON{
 		Machine: m.Case.Machine, Status: string(v.Status), Why: list(v.Why),
 		Kernel: m.Case.Kernel.Name, Release: m.Case.Kernel.Release, Accel: m.Case.Accel, QEMU: m.Case.QEMU,
-		Ops: map[string]map[op.Outcome]int{}, OpsPerMinute: v.PerMinute, Workloads: v.Workloads,
+		Ops: map[string]map[op.Outcome]int{}, OpsPerMinute: list(v.PerMinute), Workloads: map[string]uint64{},
 		Findings: []findingJSON{}, Faults: []faultJSON{}, Guests: len(v.Guests),
 		Omitted: list(m.Case.Kernel.Omitted), RunDir: m.Dir, Replay: vm.Shell(m.Replay...),
 	}
@@ -105,6 +106,7 @@ func newMachineJSON(m Machine) machineJSON {
 			out.Ops[kind][o] = counts.Outcomes[o]
 		}
 	}
+	maps.Copy(out.Workloads, v.Workloads)
 	for _, f := range v.Findings {
 		out.Findings = append(out.Findings, newFindingJSON(f))
 	}
@@ -127,9 +129,9 @@ func newFindingJSON(f verdict.Finding) findingJSON {
 }
 
 // list makes nil an empty list, so that readers need no case for null.
-func list(s []string) []string {
+func list[T any](s []T) []T {
 	if s == nil {
-		return []string{}
+		return []T{}
 	}
 	return s
 }

@@ -38,7 +38,7 @@ func TestBrokenWriter(t *testing.T) {
 				if err := format.Write(&whole, s.run); err != nil {
 					t.Fatal(err)
 				}
-				for room := 0; room < whole.Len(); room += 1 + room/100 {
+				for room := 0; room < whole.Len(); room += 1 + room/20 {
 					w := &limited{room: room}
 					if err := format.Write(w, s.run); !errors.Is(err, errBroken) || w.failed != 1 {
 						t.Fatalf("%s: broken after %d of %d bytes: %v, written to %d times after that", s.path, room, whole.Len(), err, w.failed-1)

@@ -18,6 +18,10 @@ var Panic = register(&Detector{
 	Read:    readPanic,
 })
 
+// InitDied is the title of the panic that follows the death of PID 1, which in
+// our guests is the agent.
+const InitDied = "kernel panic: Attempted to kill init!"
+
 var (
 	panicRE     = regexp.MustCompile(`Kernel panic - not syncing: ?(.*)`)
 	protectorRE = regexp.MustCompile(`Kernel stack is corrupted in: (?:(?:\[<)?[0-9a-f]{8,16}(?:>\])?$|` + symbol + `(?:\+0x|$))`)
@@ -56,7 +60,7 @@ func readPanic(r *Report, f *Finding) {
 		f.stackOverflow()
 		return
 	case strings.HasPrefix(text, "Attempted to kill init!"):
-		text = "Attempted to kill init!"
+		text = strings.TrimPrefix(InitDied, "kernel panic: ")
 	}
 	text = scrub(devErrorRE.ReplaceAllString(text, ""))
 	f.Title = "kernel panic: " + strings.TrimRight(text, ". ")

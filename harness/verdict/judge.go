@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"plugstorm/harness/agent"
+	"plugstorm/harness/blame"
 	"plugstorm/harness/history"
 	"plugstorm/harness/op"
 	"plugstorm/harness/schedule"
@@ -173,12 +174,22 @@ func (j *judge) guestEnd(e history.Event) {
 func (j *judge) consoleFindings(number int, g *guestTrace) {
 	for _, f := range splat.Find(j.in.Consoles[number]) {
 		at := g.when(f.Start)
-		if f.Type == splat.TypeLostSight {
-			j.verdict.Faults = append(j.verdict.Faults, Fault{at, "harness", f.Title, "build the kernel with larger LOCKDEP_*_BITS"})
-			continue
+		switch {
+		case f.Type == splat.TypeLostSight:
+			j.fault(at, f.Title, "build the kernel with larger LOCKDEP_*_BITS")
+		case f.Title == splat.InitDied:
+			// The agent's own mistake, memory that the kernel corrupted, and a
+			// translation that TCG mixed up all look like this.
+			j.fault(at, fmt.Sprintf("guest %d: PID 1, our agent, died", number), "read the end of its console; replay under KVM if you can")
+		default:
+			j.add(number, at, f)
 		}
-		j.add(number, at, f)
 	}
+}
+
+// fault files something that is not known to be the kernel's.
+func (j *judge) fault(at time.Duration, text, next string) {
+	j.verdict.Faults = append(j.verdict.Faults, Fault{At: at, Party: string(blame.Harness), Text: text, Next: next})
 }
 
 // when says when the byte at an offset came, since the start of the run.

@@ -55,9 +55,9 @@ func fakeQEMU(mode string, args []string) {
 	if mode == "spare" {
 		channel, spare = spare, channel
 	}
-	go accept(spare, func(net.Conn) { select {} })
-	go accept(channel, func(c net.Conn) { fakeAgent(mode, c) })
-	go accept(consoleSocket, func(c net.Conn) { fakeConsole(mode, c) })
+	listen(spare, func(net.Conn) { select {} })
+	listen(channel, func(c net.Conn) { fakeAgent(mode, c) })
+	listen(consoleSocket, func(c net.Conn) { fakeConsole(mode, c) })
 	_, err = qmptest.Listen(qmpSocket, func(p *qmptest.Peer) error { return fakeMonitor(mode, p) })
 	check(err)
 	select {}
@@ -145,15 +145,17 @@ func typed(keys []byte) {
 	check(f.Close())
 }
 
-// accept serves one client of a socket after another.
-func accept(path string, serve func(net.Conn)) {
+// listen makes a socket and serves its clients from then on.
+func listen(path string, serve func(net.Conn)) {
 	l, err := net.Listen("unix", path)
 	check(err)
-	for {
-		c, err := l.Accept()
-		check(err)
-		go serve(c)
-	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			check(err)
+			go serve(c)
+		}
+	}()
 }
 
 // check ends a fake whose world has broken.

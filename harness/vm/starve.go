@@ -19,7 +19,7 @@ type HostTime struct {
 // wanted a CPU and got none, 0 to 1.
 func (t HostTime) Starved(since HostTime) float64 {
 	ran, waited := t.Ran-since.Ran, t.Waited-since.Waited
-	if ran+waited <= 0 || waited < 0 {
+	if ran < 0 || waited <= 0 { // threads that ended have taken their times along
 		return 0
 	}
 	return float64(waited) / float64(ran+waited)

@@ -73,6 +73,13 @@ type Budget struct {
 	VCPUAdds   int // of vCPUs after boot, -1 for no limit
 }
 
+// limitAdds lowers the number of adds to n.
+func (b *Budget) limitAdds(n int) {
+	if b.VCPUAdds < 0 || n < b.VCPUAdds {
+		b.VCPUAdds = n
+	}
+}
+
 // BudgetOf applies the defects of a machine to a QEMU version and accelerator.
 func BudgetOf(m *Machine, a Accel, v Version) Budget {
 	b := Budget{VCPURemove: true, VCPUAdds: -1}
@@ -84,10 +91,14 @@ func BudgetOf(m *Machine, a Accel, v Version) Budget {
 			b.VCPURemove = false
 		}
 		if d.VCPUAddsMax {
-			b.VCPUAdds = m.VCPU.Max - m.VCPU.Boot
+			adds := m.VCPU.Max - m.VCPU.Boot
 			if m.VCPU.ColdPlugged {
-				b.VCPUAdds -= m.VCPU.Plug
+				adds -= m.VCPU.Plug
 			}
+			b.limitAdds(adds)
+		}
+		if d.VCPUReAdds > 0 {
+			b.limitAdds(d.VCPUReAdds)
 		}
 	}
 	return b

@@ -28,7 +28,7 @@ type app struct {
 
 func newApp() *app {
 	terminal := term.IsTerminal(int(os.Stderr.Fd())) && os.Getenv("TERM") != "dumb"
-	_, plain := os.LookupEnv("NO_COLOR")
+	plain := os.Getenv("NO_COLOR") != "" // https://no-color.org
 	return &app{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		ui:          newUI(os.Stderr, terminal, terminal && !plain),

@@ -36,6 +36,9 @@ func (a *app) imagesBuildCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := checkKernelFlags(f, len(machines)); err != nil {
+				return err
+			}
 			p := &plan{flags: f}
 			if p.source, err = f.source(c.Flags().Changed("baseline")); err != nil {
 				return err

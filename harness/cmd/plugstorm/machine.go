@@ -52,9 +52,6 @@ func (a *app) runMachine(ctx context.Context, p *plan, m *vm.Machine) error {
 		judged.Replay = replayWords(dir)
 		p.report.Machines = append(p.report.Machines, judged)
 	}
-	if errors.Is(runError, context.Canceled) {
-		return errors.Join(runError, a.reportRun(p))
-	}
 	return errors.Join(runError, err)
 }
 

@@ -39,8 +39,11 @@ func (e verdictError) Error() string { return string(e.status) }
 func execute(ctx context.Context, a *app, args []string) int {
 	root := a.command()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	c, err := root.ExecuteContextC(ctx)
 	a.ui.close()
+	if c == root { // it does nothing by itself: there is no such command, or flag
+		err = blame.On(blame.User, err, "see plugstorm --help")
+	}
 	var v verdictError
 	switch {
 	case err == nil:
@@ -76,18 +79,20 @@ not the kernel's fault (hypervisor, host, plugstorm itself).`,
 		return blame.On(blame.User, err, "see "+c.CommandPath()+" --help")
 	})
 	root.AddCommand(a.runCommand(), a.replayCommand(), a.judgeCommand(), a.triageCommand(),
-		a.doctorCommand(), a.imagesCommand())
+		a.doctorCommand(), a.imagesCommand(), a.docsCommand())
+	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		userArgs(c)
-		for _, sub := range c.Commands() {
-			userArgs(sub)
-		}
 	}
 	return root
 }
 
-// userArgs makes a wrong number of arguments the user's fault, with the usage.
+// userArgs makes a wrong number of arguments to a command, or to one below it,
+// the user's fault, with the usage.
 func userArgs(c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		userArgs(sub)
+	}
 	check := c.Args
 	if check == nil {
 		check = cobra.NoArgs

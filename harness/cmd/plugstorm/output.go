@@ -4,11 +4,11 @@ package main
 
 import (
 	"bytes"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"plugstorm/harness/blame"
+	"plugstorm/harness/history"
 	"plugstorm/harness/report"
 	"plugstorm/harness/verdict"
 )
@@ -19,28 +19,32 @@ func names(list []string) string { return strings.Join(list, ", ") }
 // replayWords is the command that repeats a recorded schedule.
 func replayWords(dir string) []string { return []string{"plugstorm", "replay", dir} }
 
-// reportRun reports a run that has just ended.
-func (a *app) reportRun(p *plan) error {
+// reportRun reports a run that has just ended, incomplete if a machine could
+// not be run to its end.
+func (a *app) reportRun(p *plan, incomplete bool) error {
 	p.report.Suite, p.report.Seed, p.report.Duration = p.scenario.Name, p.seed, p.duration
-	return a.writeReport(p)
+	return a.writeReport(p, incomplete)
 }
 
 // writeReport writes the report to the run directory and to stdout, and turns
 // the status into the command's error.
-func (a *app) writeReport(p *plan) error {
+func (a *app) writeReport(p *plan, incomplete bool) error {
 	r := &p.report
 	r.Dir, r.Replay = p.dir, replayWords(p.dir)
 	var all []verdict.Status
 	for _, m := range r.Machines {
 		all = append(all, m.Verdict.Status)
 	}
+	if incomplete {
+		all = append(all, verdict.Unknown)
+	}
 	r.Status = verdict.Merge(all...)
 	var text bytes.Buffer
 	if err := report.Text.Write(&text, r); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(p.dir, reportFile), text.Bytes(), 0o644); err != nil {
-		return blame.On(blame.Host, err, "free some space")
+	if err := history.WriteFile(filepath.Join(p.dir, reportFile), text.Bytes()); err != nil {
+		return err
 	}
 	a.ui.close()
 	format := report.Text

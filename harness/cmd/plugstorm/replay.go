@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -38,7 +39,7 @@ it is rebuilt the same way if it is gone.`,
 
 // replay sets a run up from the record of an earlier one.
 func (a *app) replay(ctx context.Context, given *runFlags, dir string) error {
-	dirs, err := machineDirs(dir)
+	dir, dirs, err := machineDirs(dir)
 	if err != nil {
 		return err
 	}
@@ -48,19 +49,18 @@ func (a *app) replay(ctx context.Context, given *runFlags, dir string) error {
 			return err
 		}
 	}
+	if err := checkFlags(p.flags, len(p.machines)); err != nil {
+		return err
+	}
 	if p.known, err = loadKnown(given.known); err != nil {
 		return err
 	}
-	if p.dir, err = makeRunDir(given.out, p.seed); err != nil {
+	if err := p.makeDir(given.out); err != nil {
 		return err
 	}
+	defer p.tidy()
 	a.ui.Line(fmt.Sprintf("replaying %s; run directory %s", dir, p.dir))
-	for _, m := range p.machines {
-		if err := a.runMachine(ctx, p, m); err != nil {
-			return err
-		}
-	}
-	return a.reportRun(p)
+	return a.runMachines(ctx, p)
 }
 
 // recorded takes one machine's recorded part into the plan.
@@ -84,6 +84,9 @@ func (a *app) recorded(p *plan, given *runFlags, dir string) error {
 	if err != nil {
 		return err
 	}
+	if err := fits(p.scenario, steps); err != nil {
+		return fmt.Errorf("%s: %w", dir, err)
+	}
 	f.out, f.json, f.known = given.out, given.json, given.known
 	if given.accel != "" {
 		f.accel = given.accel
@@ -100,6 +103,17 @@ func (a *app) recorded(p *plan, given *runFlags, dir string) error {
 	return nil
 }
 
+// fits makes sure that a scenario has the lanes of all recorded steps: steps
+// of other lanes would silently be left out.
+func fits(s *schedule.Scenario, steps []schedule.Step) error {
+	for i, step := range steps {
+		if !slices.ContainsFunc(s.Lanes, func(l schedule.Lane) bool { return l.Name == step.Lane }) {
+			return blame.Errorf(blame.User, "replay it with the plugstorm that recorded it", "step %d: suite %s has no lane %q", i, s.Name, step.Lane)
+		}
+	}
+	return nil
+}
+
 // parseRun reads the recorded command line of a run back into flags, with the
 // parser that read it the first time.
 func (a *app) parseRun(command []string) (f *runFlags, baselined bool, err error) {
@@ -111,8 +125,8 @@ func (a *app) parseRun(command []string) (f *runFlags, baselined bool, err error
 	if err := c.ParseFlags(command[2:]); err != nil {
 		return nil, false, blame.On(blame.User, err, "was the record written by another version of plugstorm?")
 	}
-	for _, path := range append([]string{f.tree}, f.patches...) {
-		if path == "" {
+	for _, path := range append([]string{f.tree, f.kernel}, f.patches...) {
+		if path == "" || path == f.kernel && path == "stock" {
 			continue
 		}
 		if _, err := os.Stat(path); err != nil {

@@ -6,15 +6,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"plugstorm/guests"
 	"plugstorm/harness/blame"
@@ -103,13 +106,33 @@ func (a *app) run(ctx context.Context, f *runFlags, seeded, baselined bool) erro
 	if err != nil {
 		return err
 	}
+	defer p.tidy()
 	a.ui.Line(fmt.Sprintf("suite %s, seed %d, %s per machine; run directory %s", p.scenario.Name, p.seed, p.duration, p.dir))
+	return a.runMachines(ctx, p)
+}
+
+// runMachines runs machine after machine and reports all of them. One that
+// can't be run doesn't keep the others from it, unless the user got something
+// wrong or has had enough; the verdict is unknown then, or a finding.
+func (a *app) runMachines(ctx context.Context, p *plan) error {
+	var failures []error
 	for _, m := range p.machines {
-		if err := a.runMachine(ctx, p, m); err != nil {
-			return err
+		err := a.runMachine(ctx, p, m)
+		if err == nil {
+			continue
+		}
+		failures = append(failures, fmt.Errorf("%s: %w", m.Name, err))
+		if ctx.Err() != nil || blame.Of(err) == blame.User {
+			break
 		}
 	}
-	return a.reportRun(p)
+	if len(p.report.Machines) == 0 {
+		return errors.Join(failures...)
+	}
+	for _, err := range failures {
+		a.ui.error(err)
+	}
+	return a.reportRun(p, len(failures) > 0)
 }
 
 // withoutDefects is a machine whose QEMU is taken to have no defects.
@@ -129,6 +152,7 @@ type plan struct {
 	seed     int64
 	duration time.Duration
 	dir      string
+	made     []string // the directories made for it, the innermost first
 	known    knownFile
 	steps    map[string][]schedule.Step // to replay, by machine; nil for a fresh run
 	replayOf string
@@ -164,8 +188,7 @@ func (a *app) plan(f *runFlags, seeded, baselined bool) (*plan, error) {
 	if p.source, err = f.source(baselined); err != nil {
 		return nil, err
 	}
-	p.dir, err = makeRunDir(f.out, p.seed)
-	return p, err
+	return p, p.makeDir(f.out)
 }
 
 // chosenMachines looks machines up, once each.
@@ -188,6 +211,7 @@ func chosenMachines(names []string) ([]*vm.Machine, error) {
 	return chosen, nil
 }
 
+// checkFlags checks what flags of a run mean together.
 func checkFlags(f *runFlags, machines int) error {
 	const next = "see plugstorm run --help"
 	switch {
@@ -197,6 +221,13 @@ func checkFlags(f *runFlags, machines int) error {
 		return blame.Errorf(blame.User, next, "--duration %s is negative", f.duration)
 	case f.accel != "auto" && f.accel != string(vm.KVM) && f.accel != string(vm.TCG):
 		return blame.Errorf(blame.User, "choose one of: auto, kvm, tcg", "unknown accelerator %q", f.accel)
+	}
+	return checkKernelFlags(f, machines)
+}
+
+// checkKernelFlags is checkFlags for those that say which kernel.
+func checkKernelFlags(f *runFlags, machines int) error {
+	switch {
 	case f.kernel != "" && (f.tree != "" || len(f.patches)+len(f.plants)+len(f.features) > 0):
 		return blame.Errorf(blame.User, "leave out --kernel to build one", "--kernel is prebuilt: --tree, --patch, --plant and --feature can't change it")
 	case f.kernel != "" && f.kernel != "stock" && machines != 1:
@@ -208,47 +239,82 @@ func checkFlags(f *runFlags, machines int) error {
 // source is what to build the kernel from. Paths become absolute here, so
 // that the command that repeats the run works from anywhere.
 func (f *runFlags) source(baselined bool) (images.Source, error) {
-	s := images.Source{Tree: f.tree, Plants: f.plants}
+	s := images.Source{Tree: f.tree, Patches: slices.Clone(f.patches), Plants: f.plants}
 	if baselined {
 		s.Baseline = &f.baseline
 	}
-	var err error
-	if s.Tree != "" {
-		if s.Tree, err = filepath.Abs(f.tree); err != nil {
-			return s, blame.On(blame.Host, err, "")
-		}
+	paths := []*string{&s.Tree}
+	for i := range s.Patches {
+		paths = append(paths, &s.Patches[i])
 	}
-	for _, patch := range f.patches {
-		abs, err := filepath.Abs(patch)
+	if f.kernel != "stock" {
+		paths = append(paths, &f.kernel)
+	}
+	for _, path := range paths {
+		if *path == "" {
+			continue
+		}
+		abs, err := filepath.Abs(*path)
 		if err != nil {
 			return s, blame.On(blame.Host, err, "")
 		}
-		s.Patches = append(s.Patches, abs)
+		*path = abs
 	}
 	return s, nil
 }
 
-// makeRunDir makes the run directory, which must be new: a run never writes
-// over another one.
-func makeRunDir(out string, seed int64) (string, error) {
+// makeDir makes the run directory, which must be new or empty: a run never
+// writes over another one.
+func (p *plan) makeDir(out string) error {
+	const next = "choose another directory with --out"
 	if out == "" {
-		out = filepath.Join("plugstorm-runs", time.Now().Format("20060102-150405")+"-seed"+strconv.FormatInt(seed, 10))
+		out = filepath.Join("plugstorm-runs", time.Now().Format("20060102-150405")+"-seed"+strconv.FormatInt(p.seed, 10))
 	}
 	dir, err := filepath.Abs(out)
 	if err != nil {
-		return "", blame.On(blame.Host, err, "")
+		return blame.On(blame.Host, err, "")
 	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return "", blame.On(blame.Host, err, "choose another directory with --out")
+	p.dir, p.made = dir, missing(dir)
+	if err = os.MkdirAll(filepath.Dir(dir), 0o755); err == nil {
+		err = os.Mkdir(dir, 0o755)
 	}
-	err = os.Mkdir(dir, 0o755)
-	if errors.Is(err, os.ErrExist) && emptyDir(dir) {
+	switch {
+	case errors.Is(err, fs.ErrExist) && emptyDir(dir):
 		err = nil
+	case errors.Is(err, fs.ErrExist):
+		return blame.Errorf(blame.User, "choose a new directory with --out", "%s exists already; a run never overwrites another one", dir)
 	}
-	if errors.Is(err, os.ErrExist) {
-		return "", blame.Errorf(blame.User, "choose a new directory with --out", "%s exists already; a run never overwrites another one", dir)
+	if err == nil {
+		if err = unix.Access(dir, unix.W_OK); err != nil {
+			err = fmt.Errorf("%s can't be written to: %w", dir, err)
+		}
 	}
-	return dir, blame.On(blame.Host, err, "choose another directory with --out")
+	if err != nil {
+		p.tidy()
+	}
+	return blame.On(blame.Host, err, next)
+}
+
+// missing lists the directories that have to be made for dir, the innermost
+// first.
+func missing(dir string) []string {
+	var all []string
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			return all
+		}
+		all = append(all, dir)
+	}
+}
+
+// tidy removes the directories that were made for a run if nothing of it was
+// recorded in them.
+func (p *plan) tidy() {
+	for _, dir := range p.made {
+		if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return // there is something in it
+		}
+	}
 }
 
 func emptyDir(dir string) bool {

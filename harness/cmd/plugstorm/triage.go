@@ -15,6 +15,7 @@ import (
 
 	"plugstorm/harness/blame"
 	"plugstorm/harness/console"
+	"plugstorm/harness/report"
 	"plugstorm/harness/splat"
 	"plugstorm/harness/verdict"
 )
@@ -48,10 +49,12 @@ func (a *app) triage(files []string, asJSON bool) error {
 		if err != nil {
 			return err
 		}
-		t := triaged{Version: 1, File: file, Findings: append([]splat.Finding{}, splat.Find(data)...)}
+		t := triaged{Version: report.JSONVersion, File: file, Findings: append([]splat.Finding{}, splat.Find(data)...)}
 		found = found || len(t.Findings) > 0
 		if asJSON {
-			err = json.NewEncoder(a.stdout).Encode(t)
+			encoder := json.NewEncoder(a.stdout)
+			encoder.SetEscapeHTML(false)
+			err = encoder.Encode(t)
 		} else {
 			err = printTriaged(a.stdout, t)
 		}

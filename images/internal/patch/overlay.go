@@ -61,37 +61,22 @@ func (o *Overlay) applyFile(name string, f *gitdiff.File) error {
 	if f.IsDelete {
 		target = f.OldName
 	}
-	fail := func(hunk int, format string, args ...any) error {
-		return &Error{Patch: name, File: target, Hunk: hunk, Reason: fmt.Sprintf(format, args...)}
+	fail := func(hunk int, reason string) error {
+		return &Error{Patch: name, File: target, Hunk: hunk, Reason: reason}
 	}
-	for _, p := range []string{f.OldName, f.NewName} {
-		if reason := o.checkPath(p); p != "" && reason != "" {
-			return fail(0, "%s", reason)
-		}
-	}
-	if target == "" {
-		return fail(0, "the diff names no file (is it a -p1 patch?)")
-	}
-	if kind := f.NewMode & 0o170000; f.NewMode != 0 && (kind == gitSymlink || kind == gitSubmodule) {
-		return fail(0, "the diff makes a symbolic link or a submodule")
+	if reason := o.checkFile(f, target); reason != "" {
+		return fail(0, reason)
 	}
 	old, err := o.source(f)
 	if err != nil {
-		return fail(0, "%v", err)
-	}
-	if f.IsNew && o.has(target) {
-		return fail(0, "the diff makes a file that exists already")
-	}
-	if (f.IsRename || f.IsCopy) && o.has(target) && f.OldName != f.NewName {
-		return fail(0, "the diff renames onto a file that exists already")
+		return fail(0, err.Error())
 	}
 	data, err := applyContent(old.Data, f)
+	if hunk := (*hunkError)(nil); errors.As(err, &hunk) {
+		return fail(hunk.number, hunk.reason)
+	}
 	if err != nil {
-		var hunk *hunkError
-		if errors.As(err, &hunk) {
-			return fail(hunk.number, "%s", hunk.reason)
-		}
-		return fail(0, "%v", err)
+		return fail(0, err.Error())
 	}
 	if f.IsDelete && len(data) > 0 {
 		return fail(0, "the diff deletes the file but not all of its lines")
@@ -107,6 +92,31 @@ func (o *Overlay) applyFile(name string, f *gitdiff.File) error {
 		o.Changes[target] = Change{Data: data, Exec: exec}
 	}
 	return nil
+}
+
+// checkFile says what is wrong with a diff before its content is looked at, ""
+// for nothing.
+func (o *Overlay) checkFile(f *gitdiff.File, target string) string {
+	for _, p := range []string{f.OldName, f.NewName} {
+		if p == "" {
+			continue
+		}
+		if reason := o.checkPath(p); reason != "" {
+			return reason
+		}
+	}
+	kind := f.NewMode & 0o170000
+	switch {
+	case target == "":
+		return "the diff names no file (is it a -p1 patch?)"
+	case kind == gitSymlink || kind == gitSubmodule:
+		return "the diff makes a symbolic link or a submodule"
+	case f.IsNew && o.has(target):
+		return "the diff makes a file that exists already"
+	case (f.IsRename || f.IsCopy) && f.OldName != f.NewName && o.has(target):
+		return "the diff renames onto a file that exists already"
+	}
+	return ""
 }
 
 // source is what the diff begins with: nothing for a new file.
