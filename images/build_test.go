@@ -249,6 +249,7 @@ func nobodyReads(t *testing.T, gate string) {
 
 func TestInterrupt(t *testing.T) {
 	b := newBench(t)
+	b.Jobs = 1 // all before the gate is finished, nothing else is under way
 	gate := b.gate(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)

@@ -20,8 +20,8 @@ const (
 // collect gathers what the guest can still tell before it goes: after a
 // complaint the locks held (SysRq-d) and the blocked tasks (SysRq-w).
 func (g *guest) collect(why error) {
-	if errors.Is(why, errLost) || errors.Is(why, context.Canceled) {
-		return
+	if !errors.Is(why, errTimeUp) && !errors.Is(why, errRetired) {
+		return // it is lost, or nobody waits for it any more
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(g.ctx), g.vm.Deadline(collectLimit))
 	defer cancel()

@@ -18,11 +18,13 @@ import (
 	"plugstorm/harness/agent"
 	"plugstorm/harness/blame"
 	"plugstorm/harness/history"
+	"plugstorm/harness/op"
 	"plugstorm/harness/qmp"
 	"plugstorm/harness/vm"
 )
 
-// Why a guest's time ended. errTimeUp and errRetired are no faults.
+// Why a guest's time ended. errTimeUp and errRetired are no faults; who is
+// retired owes it to its kernel.
 var (
 	errTimeUp  = errors.New("the run's time is up")
 	errRetired = errors.New("retired")
@@ -31,7 +33,7 @@ var (
 )
 
 func retired(format string, args ...any) error {
-	return fmt.Errorf("%w: "+format, append([]any{errRetired}, args...)...)
+	return blame.On(blame.Kernel, fmt.Errorf("%w: "+format, append([]any{errRetired}, args...)...), "")
 }
 
 func lost(p blame.Party, next, format string, args ...any) error {
@@ -119,6 +121,9 @@ func (g *guest) boot() error {
 	defer cancel()
 	hello, err := g.vm.WaitAgent(ctx)
 	if err != nil {
+		if op.Gone(err) || blame.Of(err) == blame.Hypervisor {
+			g.awaitEnd(err)
+		}
 		if cause := context.Cause(g.ctx); cause != nil {
 			return cause // a panic while booting, or QEMU's end: recorded already
 		}
@@ -197,6 +202,16 @@ func (g *guest) watchConsole() {
 
 // qemuEndGrace is how long QEMU may outlive its monitor when it ends.
 const qemuEndGrace = 10 * time.Second
+
+// awaitEnd waits until watchQEMU has found out why err says that QEMU or one
+// of its channels has ended. If QEMU lives on, the channel is reason enough.
+func (g *guest) awaitEnd(err error) {
+	select {
+	case <-g.ctx.Done():
+	case <-time.After(2 * qemuEndGrace): // watchQEMU takes one
+		g.loseQEMU(lost(blame.Of(err), blame.Next(err), "%w", err))
+	}
+}
 
 // loseQEMU ends the guest through no fault of the kernel's. If the guest's end
 // had another cause already, QEMU's death is no news.

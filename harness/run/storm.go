@@ -41,6 +41,9 @@ func (g *guest) storm() error {
 // startWorkloads starts what the scenario wants to run all the time.
 func (g *guest) startWorkloads() {
 	for _, w := range g.cfg.Scenario.Workloads {
+		if g.ctx.Err() != nil {
+			return
+		}
 		start := w
 		start.Params.Seed = g.cfg.Case.Seed
 		g.step(schedule.Step{Lane: "workloads", Op: op.Spec{Kind: op.WorkloadStartOp, Op: &start}}, true)
@@ -92,7 +95,8 @@ func (g *guest) step(step schedule.Step, setup bool) {
 	}
 	outcome := op.OutcomeOf(err, context.Cause(ctx))
 	if outcome == op.Hung && !g.answers() {
-		outcome = "" // the guest is silent as a whole: watchHealth deals with it
+		outcome = ""
+		g.deaf()
 	}
 	end := history.Event{Type: history.StepEnd, Guest: g.number, Seq: seq, Outcome: outcome}
 	if err != nil {
@@ -112,7 +116,7 @@ func (g *guest) react(step schedule.Step, outcome op.Outcome, err error) {
 	case outcome == op.Hung:
 		g.end(retired("%s hung for %s", name, g.vm.Deadline(step.Op.Kind.Deadline).Round(time.Second)))
 	case outcome == op.Broken && op.Gone(err):
-		<-g.ctx.Done() // watchQEMU finds out why; the lane can't go on
+		g.awaitEnd(err) // the lane can't go on
 	case outcome == op.Broken:
 		g.fault(blame.Of(err), blame.Next(err), "guest %d: %s: %v", g.number, name, err)
 	}
@@ -123,6 +127,14 @@ func (g *guest) answers() bool {
 	ctx, cancel := context.WithTimeout(g.ctx, g.vm.Deadline(answerLimit))
 	defer cancel()
 	return g.vm.Agent.Call(ctx, agent.MethodPing, nil, nil) == nil
+}
+
+// deaf ends a guest that shows life although its agent doesn't answer: nobody
+// can tell how its steps end. One that shows none is watchHealth's.
+func (g *guest) deaf() {
+	if g.ctx.Err() == nil && g.live.silentFor() < g.vm.Deadline(answerLimit) {
+		g.loseQEMU(lost(blame.Harness, "see the end of its "+vm.ConsoleLog, "the guest's agent does not answer, although the guest shows life"))
+	}
 }
 
 const (

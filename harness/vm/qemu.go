@@ -50,15 +50,8 @@ const lastWords = time.Second
 // connect opens the monitor and the agent's channels. QEMU ending meanwhile
 // is an error at once.
 func (v *VM) connect(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := v.whileRunning(ctx)
 	defer cancel()
-	go func() {
-		select {
-		case <-v.process.Ended():
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	dir, err := shortDir(v.Spec.Dir)
 	if err != nil {
 		return err

@@ -106,11 +106,9 @@ func (v *VM) Deadline(reference time.Duration) time.Duration {
 	return time.Duration(float64(reference) * v.Slowness())
 }
 
-// WaitAgent blocks until the guest's agent has introduced itself on either
-// channel, QEMU ends, or ctx does.
-func (v *VM) WaitAgent(ctx context.Context) (agent.Hello, error) {
+// whileRunning is ctx, ended when QEMU ends as well. The caller must cancel it.
+func (v *VM) whileRunning(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	go func() {
 		select {
 		case <-v.process.Ended():
@@ -118,6 +116,14 @@ func (v *VM) WaitAgent(ctx context.Context) (agent.Hello, error) {
 		case <-ctx.Done():
 		}
 	}()
+	return ctx, cancel
+}
+
+// WaitAgent blocks until the guest's agent has introduced itself on either
+// channel, QEMU ends, or ctx does.
+func (v *VM) WaitAgent(ctx context.Context) (agent.Hello, error) {
+	ctx, cancel := v.whileRunning(ctx)
+	defer cancel()
 	client, hello, err := v.links.hello(ctx)
 	if err == nil {
 		v.Agent = client

@@ -12,16 +12,20 @@ import (
 
 	"plugstorm/harness/blame"
 	"plugstorm/harness/history"
+	"plugstorm/harness/known"
 )
 
-// referenceFile is what the docs command writes.
-const referenceFile = "reference.md"
+// What the docs command writes.
+const (
+	referenceFile   = "reference.md"    // from the commands
+	knownIssuesFile = "known-issues.md" // from the known issues
+)
 
 func (a *app) docsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "docs DIR",
-		Short:   "write the generated part of plugstorm's own documentation",
-		Long:    "Docs writes reference.md, which is generated from the commands themselves, into a directory.",
+		Short:   "write the generated parts of plugstorm's own documentation",
+		Long:    "Docs writes reference.md, which is generated from the commands themselves, and known-issues.md into a directory.",
 		Example: "  plugstorm docs docs",
 		Hidden:  true,
 		Args:    cobra.ExactArgs(1),
@@ -31,6 +35,9 @@ func (a *app) docsCommand() *cobra.Command {
 				return err
 			}
 			err := history.WriteFile(filepath.Join(args[0], referenceFile), []byte(page.String()))
+			if err == nil {
+				err = history.WriteFile(filepath.Join(args[0], knownIssuesFile), []byte(known.Default().Markdown()))
+			}
 			return blame.On(blame.User, err, "name a directory that can be written to")
 		},
 	}

@@ -26,6 +26,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends us at once
 	os.Exit(execute(ctx, newApp(), os.Args[1:]))
 }
 
@@ -51,8 +52,12 @@ func execute(ctx context.Context, a *app, args []string) int {
 	case errors.As(err, &v):
 		return v.status.ExitCode()
 	}
+	if ctx.Err() != nil { // what else went wrong did so because of it
+		a.ui.error(blame.Errorf(blame.User, "", "interrupted: %w", context.Cause(ctx)))
+		return 3
+	}
 	a.ui.error(err)
-	if blame.Of(err) == blame.User && ctx.Err() == nil {
+	if blame.Of(err) == blame.User {
 		return 2
 	}
 	return 3

@@ -30,7 +30,7 @@ it is rebuilt the same way if it is gone.`,
 		RunE:    func(c *cobra.Command, args []string) error { return a.replay(c.Context(), f, args[0]) },
 	}
 	flags := c.Flags()
-	flags.StringVar(&f.out, "out", "", "run directory, which must not exist yet (default below plugstorm-runs)")
+	flags.StringVar(&f.out, "out", "", "run directory, new or empty (default below plugstorm-runs)")
 	flags.StringVar(&f.accel, "accel", "", "auto, kvm or tcg (default that of the recorded run)")
 	flags.BoolVar(&f.json, "json", false, "print one JSON object (docs/json.md)")
 	flags.StringVar(&f.known, "known", "default", "known-issues file, 'default' for ours, 'none'")

@@ -79,7 +79,7 @@ otherwise; --patch and --plant are applied to a private copy. The exit code is
 	flags.DurationVar(&f.duration, "duration", 0, "length of the storm on each machine, boots excluded (default the suite's)")
 	flags.StringVar(&f.accel, "accel", "auto", "auto, kvm or tcg")
 	flags.BoolVar(&f.ignoreDefects, "ignore-defects", false, "don't steer around QEMU's known defects: is a newer QEMU rid of them?")
-	flags.StringVar(&f.out, "out", "", "run directory, which must not exist yet (default below plugstorm-runs)")
+	flags.StringVar(&f.out, "out", "", "run directory, new or empty (default below plugstorm-runs)")
 	flags.BoolVar(&f.json, "json", false, "print one JSON object (docs/json.md)")
 	flags.StringVar(&f.known, "known", "default", "known-issues file, 'default' for ours, 'none'")
 	return c
@@ -228,8 +228,8 @@ func checkFlags(f *runFlags, machines int) error {
 // checkKernelFlags is checkFlags for those that say which kernel.
 func checkKernelFlags(f *runFlags, machines int) error {
 	switch {
-	case f.kernel != "" && (f.tree != "" || len(f.patches)+len(f.plants)+len(f.features) > 0):
-		return blame.Errorf(blame.User, "leave out --kernel to build one", "--kernel is prebuilt: --tree, --patch, --plant and --feature can't change it")
+	case f.kernel != "" && (f.tree != "" || f.baseline || len(f.patches)+len(f.plants)+len(f.features) > 0):
+		return blame.Errorf(blame.User, "leave out --kernel to build one", "--kernel is prebuilt: --tree, --patch, --plant, --feature and --baseline can't change it")
 	case f.kernel != "" && f.kernel != "stock" && machines != 1:
 		return blame.Errorf(blame.User, "add --machine", "--kernel %s fits one machine only", f.kernel)
 	}
