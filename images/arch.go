@@ -35,7 +35,7 @@ var Archs = catalog.New("kernel architecture", func(a *Arch) (string, string) { 
 
 // The architectures.
 var (
-	X86_64 = Archs.Register(&Arch{
+	X8664 = Archs.Register(&Arch{
 		Name: "x86_64", Doc: "QEMU q35",
 		KernelARCH: "x86_64", CrossCompile: "x86_64-linux-gnu-", Fragment: "x86_64",
 		Targets: []string{"bzImage"}, Image: "arch/x86/boot/bzImage",

@@ -25,7 +25,7 @@ import (
 func TestMain(m *testing.M) {
 	if len(os.Args) == 4 && os.Args[1] == "build" {
 		s := &Store{Dir: os.Args[2], Env: os.Environ(), Jobs: 2}
-		if _, err := s.Build(context.Background(), X86_64, Source{Tree: os.Args[3]}, Options{}); err != nil {
+		if _, err := s.Build(context.Background(), X8664, Source{Tree: os.Args[3]}, Options{}); err != nil {
 			os.Exit(1)
 		}
 		os.Exit(0)
@@ -89,7 +89,7 @@ func TestKeys(t *testing.T) {
 	note("base", k, err)
 	k, err = b.build(t, Source{Patches: []string{b.patchFile(t, "one.patch", "one")}})
 	note("patch", k, err)
-	k, err = b.Build(t.Context(), X86_64, Source{Tree: b.tree}, Options{Features: []string{"lockstat"}})
+	k, err = b.Build(t.Context(), X8664, Source{Tree: b.tree}, Options{Features: []string{"lockstat"}})
 	note("feature", k, err)
 	k, err = b.Build(t.Context(), PPC64LE, Source{Tree: b.tree}, Options{})
 	note("architecture", k, err)
@@ -254,7 +254,7 @@ func TestInterrupt(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() {
-		_, err := b.Build(ctx, X86_64, Source{Tree: b.tree}, Options{})
+		_, err := b.Build(ctx, X8664, Source{Tree: b.tree}, Options{})
 		done <- err
 	}()
 	f := open(t, gate)
@@ -311,7 +311,7 @@ func TestKilled(t *testing.T) {
 	f.Close()
 	done := make(chan error)
 	go func() {
-		_, err := b.Build(t.Context(), X86_64, Source{Tree: b.tree}, Options{})
+		_, err := b.Build(t.Context(), X8664, Source{Tree: b.tree}, Options{})
 		done <- err
 	}()
 	open(t, gate).Close()
@@ -332,7 +332,7 @@ func TestTwoBuilders(t *testing.T) {
 	}
 	results := make(chan result)
 	start := func(s Store) {
-		k, err := s.Build(t.Context(), X86_64, Source{Tree: b.tree}, Options{})
+		k, err := s.Build(t.Context(), X8664, Source{Tree: b.tree}, Options{})
 		results <- result{k, err}
 	}
 	go start(*b.Store)

@@ -187,14 +187,14 @@ func (b *bench) apt() string {
 func TestStock(t *testing.T) {
 	b := newBench(t)
 	b.fakeApt(t, map[string]string{"boot/vmlinuz-6.1.0-41-amd64": string(bzImage(0x20f, 1)), "boot/config-6.1.0-41-amd64": "x", "lib/modules/x.ko": "x"})
-	k, err := b.Stock(t.Context(), X86_64)
+	k, err := b.Stock(t.Context(), X8664)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if k.Name != "6.12.117-test (Debian stock)" || !k.Prebuilt {
 		t.Errorf("kernel %+v", k)
 	}
-	if _, err := b.Stock(t.Context(), X86_64); err != nil || b.apt() != "update linux-image-6.1.0-41-amd64" {
+	if _, err := b.Stock(t.Context(), X8664); err != nil || b.apt() != "update linux-image-6.1.0-41-amd64" {
 		t.Errorf("apt was asked for %q (%v)", b.apt(), err)
 	}
 	if _, err := b.Stock(t.Context(), PPC64); blame.Of(err) != blame.User {
@@ -217,7 +217,7 @@ func TestFetchSource(t *testing.T) {
 	b.fakeApt(t, map[string]string{sourceTarball: string(text)})
 	b.debianTarball = "/nonexistent"
 	for range 2 {
-		k, err := b.Build(t.Context(), X86_64, Source{}, Options{})
+		k, err := b.Build(t.Context(), X8664, Source{}, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -239,7 +239,7 @@ func TestNoNetwork(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.debianTarball = "/nonexistent"
-	_, err := b.Build(t.Context(), X86_64, Source{}, Options{})
+	_, err := b.Build(t.Context(), X8664, Source{}, Options{})
 	if blame.Of(err) != blame.Host || blame.Next(err) == "" || !strings.Contains(err.Error(), "Failed to fetch") {
 		t.Errorf("%v of %q, next %q", err, blame.Of(err), blame.Next(err))
 	}

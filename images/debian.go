@@ -74,11 +74,11 @@ func (s *Store) fetchSource(ctx context.Context) (string, error) {
 		return tarball, nil
 	}
 	s.stage("fetch "+sourcePackage, fetchTime)
-	if err := s.updateLists(ctx, X86_64.DebArch); err != nil {
+	if err := s.updateLists(ctx, X8664.DebArch); err != nil {
 		return "", err
 	}
 	err = replace(dir, func(part string) error {
-		return s.fetchPackage(ctx, X86_64.DebArch, sourcePackage, part)
+		return s.fetchPackage(ctx, X8664.DebArch, sourcePackage, part)
 	})
 	if err != nil {
 		return "", fmt.Errorf("fetching the kernel source: %w", err)

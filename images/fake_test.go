@@ -149,7 +149,7 @@ func fakeTools(t *testing.T, bin string) {
 func (b *bench) build(t *testing.T, src Source) (*Kernel, error) {
 	t.Helper()
 	src.Tree = b.tree
-	return b.Build(t.Context(), X86_64, src, Options{})
+	return b.Build(t.Context(), X8664, src, Options{})
 }
 
 // mustBuild builds, and returns the kernel and what was compiled for it.

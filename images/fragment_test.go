@@ -38,7 +38,7 @@ func TestEmbeddedFragments(t *testing.T) {
 			}
 		}
 	}
-	if _, err := wishes(X86_64, []string{"kmsan"}); blame.Of(err) != blame.User || !strings.Contains(blame.Next(err), "kasan") {
+	if _, err := wishes(X8664, []string{"kmsan"}); blame.Of(err) != blame.User || !strings.Contains(blame.Next(err), "kasan") {
 		t.Errorf("unknown feature: %v", err)
 	}
 }

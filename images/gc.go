@@ -89,7 +89,7 @@ func (s *Store) describe(e *Entry) {
 // diskUsage adds up the files below a path that have no other link.
 func diskUsage(path string) int64 {
 	var sum int64
-	filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
+	_ = filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return nil // removed meanwhile
 		}

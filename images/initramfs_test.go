@@ -63,7 +63,7 @@ func TestArchive(t *testing.T) {
 
 func TestInitramfs(t *testing.T) {
 	s := &Store{Dir: filepath.Join(t.TempDir(), "cache")}
-	arch := *X86_64
+	arch := *X8664
 	arch.GOARCH = "README" // there in every checkout, which agents aren't
 	module := filepath.Join(t.TempDir(), "a.ko")
 	if err := os.WriteFile(module, []byte("module"), 0o644); err != nil {

@@ -55,22 +55,22 @@ func TestInspect(t *testing.T) {
 		file   []byte
 		refuse string // "" for a kernel
 	}{
-		"bzImage":              {X86_64, bzImage(0x20f, 1), ""},
-		"32-bit bzImage":       {X86_64, bzImage(0x20f, 0), "no 64-bit"},
-		"old bzImage":          {X86_64, bzImage(0x200, 1), "no 64-bit"},
+		"bzImage":              {X8664, bzImage(0x20f, 1), ""},
+		"32-bit bzImage":       {X8664, bzImage(0x20f, 0), "no 64-bit"},
+		"old bzImage":          {X8664, bzImage(0x200, 1), "no 64-bit"},
 		"bzImage on pseries":   {PPC64LE, bzImage(0x20f, 1), "x86 bzImage"},
 		"little-endian":        {PPC64LE, vmlinux(le, elf.ELFDATA2LSB, elf.EM_PPC64, linux, ""), ""},
 		"big-endian":           {PPC64, vmlinux(be, elf.ELFDATA2MSB, elf.EM_PPC64, linux, ""), ""},
 		"wrong endian":         {PPC64LE, vmlinux(be, elf.ELFDATA2MSB, elf.EM_PPC64, linux, ""), "EM_PPC64"},
 		"wrong machine":        {PPC64LE, vmlinux(le, elf.ELFDATA2LSB, elf.EM_X86_64, linux, ""), "EM_X86_64"},
 		"some program":         {PPC64LE, vmlinux(le, elf.ELFDATA2LSB, elf.EM_PPC64, "hello", ""), "banner"},
-		"x86 vmlinux":          {X86_64, vmlinux(le, elf.ELFDATA2LSB, elf.EM_X86_64, linux, ""), "PVH"},
-		"x86 vmlinux with PVH": {X86_64, vmlinux(le, elf.ELFDATA2LSB, elf.EM_X86_64, linux, pvh), ""},
+		"x86 vmlinux":          {X8664, vmlinux(le, elf.ELFDATA2LSB, elf.EM_X86_64, linux, ""), "PVH"},
+		"x86 vmlinux with PVH": {X8664, vmlinux(le, elf.ELFDATA2LSB, elf.EM_X86_64, linux, pvh), ""},
 		"gzip":                 {PPC64LE, []byte("\x1f\x8b\x08 and more"), "gzip"},
-		"empty":                {X86_64, nil, "neither"},
-		"text":                 {X86_64, []byte("#!/bin/sh\n"), "neither"},
+		"empty":                {X8664, nil, "neither"},
+		"text":                 {X8664, []byte("#!/bin/sh\n"), "neither"},
 		"cut off":              {PPC64LE, vmlinux(le, elf.ELFDATA2LSB, elf.EM_PPC64, linux, "")[:40], "broken"},
-		"offset past the end":  {X86_64, bzImage(0x20f, 1)[:0x300], ""},
+		"offset past the end":  {X8664, bzImage(0x20f, 1)[:0x300], ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			version, reason, err := inspectKernel(tc.arch, bytes.NewReader(tc.file))
@@ -93,7 +93,7 @@ func TestPrebuilt(t *testing.T) {
 	if err := os.WriteFile(file, bzImage(0x20f, 1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	k, err := s.Prebuilt(t.Context(), X86_64, file)
+	k, err := s.Prebuilt(t.Context(), X8664, file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestPrebuilt(t *testing.T) {
 		t.Errorf("the copy changed (%v)", err)
 	}
 	for _, bad := range []string{file, "/nonexistent", t.TempDir()} {
-		if _, err := s.Prebuilt(t.Context(), X86_64, bad); blame.Of(err) != blame.User || blame.Next(err) == "" {
+		if _, err := s.Prebuilt(t.Context(), X8664, bad); blame.Of(err) != blame.User || blame.Next(err) == "" {
 			t.Errorf("%s: %v, next %q", bad, err, blame.Next(err))
 		}
 	}

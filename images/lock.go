@@ -4,6 +4,7 @@ package images
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -57,7 +58,10 @@ func (s *Store) lock(ctx context.Context, name, why string, m mode) (*lock, erro
 		}
 		return &lock{file}, sign(file, why, m)
 	case <-ctx.Done():
-		go func() { <-done; file.Close() }()
+		go func() {
+			_ = <-done // the lock may come all the same; it goes with the file
+			file.Close()
+		}()
 		return nil, ended(ctx)
 	}
 }
@@ -68,10 +72,10 @@ func (s *Store) tryLock(name, why string, m mode) (*lock, error) {
 	if err != nil {
 		return nil, blame.On(blame.Host, err, "make the cache directory writable")
 	}
-	switch err := flock(file, m|unix.LOCK_NB); err {
-	case nil:
+	switch err := flock(file, m|unix.LOCK_NB); {
+	case err == nil:
 		return &lock{file}, sign(file, why, m)
-	case unix.EWOULDBLOCK:
+	case errors.Is(err, unix.EWOULDBLOCK):
 		file.Close()
 		return nil, nil
 	default:

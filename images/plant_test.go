@@ -26,7 +26,7 @@ func TestPlantsApply(t *testing.T) {
 	for _, baseline := range []bool{true, false} {
 		for _, plant := range Plants() {
 			src := Source{Plants: []string{plant.ID}, Baseline: &baseline}
-			j := &job{arch: X86_64, source: &tree{name: *kernelTree, version: version}}
+			j := &job{arch: X8664, source: &tree{name: *kernelTree, version: version}}
 			if j.patches, err = src.patches(); err != nil {
 				t.Fatal(err)
 			}

@@ -200,7 +200,7 @@ func (a *guestAgent) beat() agent.Heartbeat {
 	beat := agent.Heartbeat{UptimeMS: uptimeMS(), Workloads: a.work.running()}
 	var info unix.Sysinfo_t
 	if unix.Sysinfo(&info) == nil {
-		beat.FreeKiB = uint64(info.Freeram) * uint64(info.Unit) >> 10
+		beat.FreeKiB = info.Freeram * uint64(info.Unit) >> 10
 	}
 	return beat
 }

@@ -58,7 +58,7 @@ func (w *watcher) add(path string) {
 	}
 	added := false
 	if raw, err := w.notify.SyscallConn(); err == nil {
-		raw.Control(func(fd uintptr) {
+		_ = raw.Control(func(fd uintptr) {
 			_, err := unix.InotifyAddWatch(int(fd), path, unix.IN_MODIFY)
 			added = err == nil
 		})

@@ -185,15 +185,15 @@ func (p *parser) lock(line string, into **Lock) {
 
 // chain reads "-> #n" headings and the stack under each.
 func (p *parser) chain(line string) {
-	links := p.report.Chain
+	links := &p.report.Chain
 	if m := linkRE.FindStringSubmatch(line); m != nil {
-		if n, err := strconv.Atoi(m[1]); err == nil && n < maxChain && len(links) < maxChain {
-			p.report.Chain = append(links, Link{Class: p.class(m[2])})
+		if n, err := strconv.Atoi(m[1]); err == nil && n < maxChain && len(*links) < maxChain {
+			*links = append(*links, Link{Class: p.class(m[2])})
 		}
 		return
 	}
-	if m := frameRE.FindStringSubmatch(line); m != nil && len(links) > 0 {
-		last := &links[len(links)-1]
+	if m := frameRE.FindStringSubmatch(line); m != nil && len(*links) > 0 {
+		last := &(*links)[len(*links)-1]
 		if len(last.Stack) < maxStack {
 			last.Stack = append(last.Stack, m[1])
 		}

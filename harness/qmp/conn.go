@@ -94,7 +94,7 @@ func NewConn(ctx context.Context, sock net.Conn) (*Conn, error) {
 	c.workers.Go(c.read)
 	c.workers.Go(c.write)
 	if err := c.negotiate(ctx); err != nil {
-		c.Close()
+		_ = c.Close() // the reason for the failure counts
 		return nil, err
 	}
 	return c, nil
@@ -168,7 +168,7 @@ func (c *Conn) write() {
 		case line := <-c.out:
 			if _, err := c.sock.Write(line); err != nil {
 				// The reader finds the reason, after QEMU's last words.
-				c.sock.SetReadDeadline(time.Now().Add(lastWords))
+				_ = c.sock.SetReadDeadline(time.Now().Add(lastWords))
 				return
 			}
 		case <-c.Done():

@@ -123,7 +123,7 @@ func unanswered(ctx context.Context, command string) error {
 // ended returns ctx's error together with its cause, if that says more.
 func ended(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
-	if cause == err {
+	if errors.Is(err, cause) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", err, cause)

@@ -24,7 +24,7 @@ type live struct {
 	complaint func(splat.Finding)
 	tail      []byte    // the end of the last piece: a heartbeat may be cut
 	sign      time.Time // the last sign of life
-	output    time.Time // the last console output
+	output    time.Time // the last console output that wasn't a mere heartbeat: they never stop
 }
 
 func newLive(complaint func(splat.Finding)) *live {
@@ -36,10 +36,14 @@ func newLive(complaint func(splat.Finding)) *live {
 func (l *live) feed(data []byte) {
 	l.mu.Lock()
 	_, _ = l.scanner.Write(data)
-	l.output = time.Now()
+	now := time.Now()
 	l.tail = append(l.tail, data...)
-	if bytes.Contains(l.tail, heartbeat) {
-		l.sign = l.output
+	beat := bytes.Contains(l.tail, heartbeat)
+	if beat {
+		l.sign = now
+	}
+	if !beat || bytes.Count(data, []byte("\n")) > 1 {
+		l.output = now
 	}
 	l.tail = append(l.tail[:0], l.tail[max(0, len(l.tail)-len(heartbeat)+1):]...)
 	l.mu.Unlock()
@@ -118,7 +122,7 @@ func (g *guest) onComplaint(f splat.Finding) {
 		g.end(retired("fatal: %s", f.Title))
 	case f.Blinds:
 		g.end(retired("blind after: %s", f.Title))
-	case f.Hang:
+	case f.Type == splat.TypeHang:
 		g.end(retired("stuck: %s", f.Title))
 	}
 }

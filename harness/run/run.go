@@ -70,13 +70,12 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	defer h.Close()
 	if err := history.WriteJSON(filepath.Join(cfg.Dir, history.CaseFile), cfg.Case); err != nil {
-		return err
+		return errors.Join(err, h.Close())
 	}
 	h.Add(history.Event{Type: history.RunStart, Case: &cfg.Case})
 	r := &runner{cfg: cfg, history: h, lanes: lanes}
-	return errors.Join(r.loop(ctx), h.Err(), r.saveSchedule())
+	return errors.Join(r.loop(ctx), h.Err(), h.Close(), r.saveSchedule())
 }
 
 // A runner is one run in progress.

@@ -34,7 +34,7 @@ var (
 
 func readFault(r *Report, f *Finding) {
 	f.Fatal, f.Blinds = true, true
-	s := r.faultStack(0)
+	s := r.faultStack()
 	f.Stack = s.all()
 	r.fault = bare(s.at)
 	prefix := "BUG: unable to handle kernel paging request"

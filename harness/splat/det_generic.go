@@ -25,7 +25,7 @@ var Generic = register(&Detector{
 		if m[2] == "WARNING" {
 			f.Type = TypeWarning
 		}
-		f.Stack = r.faultStack(0).all()
+		f.Stack = r.faultStack().all()
 		f.Identity = "generic: " + f.Title
 	},
 })

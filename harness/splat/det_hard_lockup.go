@@ -19,7 +19,7 @@ var HardLockup = register(&Detector{
 		if m := hardCPURE.FindStringSubmatch(r.Head()); m != nil {
 			f.setCPU(m[1])
 		}
-		s := r.faultStack(0)
+		s := r.faultStack()
 		f.Stack = s.all()
 		r.stalledIn(f, "BUG: hard lockup", f.Stack)
 	},

@@ -21,7 +21,7 @@ var kernelBugRE = regexp.MustCompile(`[kK]ernel BUG (?:at|in) (\S+)`)
 
 func readKernelBug(r *Report, f *Finding) {
 	f.Type, f.Fatal, f.Blinds = TypeBug, true, true
-	s := r.faultStack(0)
+	s := r.faultStack()
 	f.Stack = s.all()
 	r.fault = bare(s.at)
 	switch {

@@ -14,7 +14,7 @@ var ListCorruption = register(&Detector{
 	Begins:  regexp.MustCompile(`^list_(?:add|del) (?:corruption|double add)`).MatchString,
 	Read: func(r *Report, f *Finding) {
 		f.Type = TypeMemory
-		s := r.faultStack(0)
+		s := r.faultStack()
 		f.Stack = s.all()
 		f.in("BUG: corrupted list", f.Stack)
 		f.also("bad-access")

@@ -17,7 +17,7 @@ var PageDump = register(&Detector{
 		m := pageDumpRE.FindStringSubmatch(r.Head())
 		f.Type, f.Corrupted = TypeBug, true
 		f.Title = "BUG: page dumped because: " + m[1]
-		f.Stack = r.faultStack(0).all()
+		f.Stack = r.faultStack().all()
 	},
 })
 

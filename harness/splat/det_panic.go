@@ -52,7 +52,7 @@ func readPanic(r *Report, f *Finding) {
 			}
 		}
 	case strings.HasPrefix(text, "stack-protector:"):
-		readStackProtector(r, f, text)
+		readStackProtector(f, text)
 		return
 	case strings.HasPrefix(text, "corrupted stack end"):
 		f.Corrupted = false
@@ -74,7 +74,7 @@ func (f *Finding) stackOverflow() {
 	}
 }
 
-func readStackProtector(r *Report, f *Finding, text string) {
+func readStackProtector(f *Finding, text string) {
 	m := protectorRE.FindStringSubmatch(text)
 	if m != nil && m[1] != "" {
 		f.Title, f.Corrupted = "kernel panic: stack is corrupted in "+bare(m[1]), false

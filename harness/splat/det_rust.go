@@ -15,7 +15,7 @@ var Rust = register(&Detector{
 		if len(r.lines) > 1 {
 			text = r.lines[1].Message
 		}
-		s := r.faultStack(0)
+		s := r.faultStack()
 		f.Stack = s.all()
 		f.in(scrub(text), f.Stack, "rust_helper", "core::panicking", "rust_begin_unwind")
 	},

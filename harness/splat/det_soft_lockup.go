@@ -16,7 +16,7 @@ var SoftLockup = register(&Detector{
 		if m := stuckRE.FindStringSubmatch(r.Head()); m != nil {
 			f.Task = slashed(m[1])
 		}
-		s := r.faultStack(0)
+		s := r.faultStack()
 		f.Stack = s.all()
 		r.stalledIn(f, "BUG: soft lockup", f.Stack)
 	},

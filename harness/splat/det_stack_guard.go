@@ -11,7 +11,7 @@ var StackGuard = register(&Detector{
 	Begins:  matching(`stack guard page was hit`),
 	Read: func(r *Report, f *Finding) {
 		f.Type, f.Fatal, f.Blinds = TypeNone, true, true
-		s := r.faultStack(0)
+		s := r.faultStack()
 		f.Stack = s.all()
 		r.fault = bare(s.at)
 		r.stalledIn(f, "BUG: stack guard page was hit", s.frames)

@@ -62,7 +62,7 @@ func trapIsSequel(message string) bool {
 func readTrap(r *Report, f *Finding) {
 	k := trapOf(r.Head())
 	f.Type, f.Fatal, f.Blinds = TypeDoS, true, true
-	s := r.faultStack(0)
+	s := r.faultStack()
 	f.Stack = s.all()
 	r.fault = bare(s.at)
 	f.in(k.title, f.Stack)

@@ -25,7 +25,7 @@ var VFS = register(&Detector{
 		default:
 			f.Title, f.Type = "VFS: Close: file count is zero (use-after-free)", TypeDoS
 		}
-		f.Stack = r.faultStack(0).all()
+		f.Stack = r.faultStack().all()
 		f.Identity = "vfs: " + f.Title
 	},
 })

@@ -56,7 +56,7 @@ func readWarning(r *Report, f *Finding) {
 		f.setCPU(t[1])
 		f.Task = t[2]
 	}
-	s := r.faultStack(0)
+	s := r.faultStack()
 	frames := s.all()
 	f.Stack = frames
 	if fn == "" { // 6.18 and later can't always tell

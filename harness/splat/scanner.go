@@ -179,12 +179,13 @@ func (s *Scanner) offer(l Line, d *Detector) {
 			continue
 		}
 		if d != nil {
-			if r.detector.Prelude && !r.stacked() {
+			switch {
+			case r.detector.Prelude && !r.stacked():
 				r.takeOver(d)
 				d = nil
-			} else if d.Sequel != nil && d.Sequel(r, l.Message) {
+			case d.Sequel != nil && d.Sequel(r, l.Message):
 				d = nil
-			} else if r.stacked() || l.Caller == "" {
+			case r.stacked() || l.Caller == "":
 				s.close(r)
 				continue
 			}

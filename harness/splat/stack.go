@@ -50,14 +50,11 @@ func (s stack) all() []string {
 }
 
 // faultStack returns the stack of a fault: where the CPU was, and the frames
-// of the stack that follows. It starts looking at line from.
-func (r *Report) faultStack(from int) stack {
+// of the stack that follows.
+func (r *Report) faultStack() stack {
 	var s stack
 	named, traced := false, false
 	for _, e := range r.events() {
-		if e.line < from {
-			continue
-		}
 		switch e.kind {
 		case located:
 			if len(s.frames) > 0 && named {

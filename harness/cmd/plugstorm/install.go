@@ -128,7 +128,7 @@ func (a *app) installBackports(ctx context.Context, packages []string) error {
 func backportsSource(targets string) (string, bool) {
 	for line := range strings.Lines(targets) {
 		fields := strings.Split(strings.TrimSpace(line), "|")
-		if len(fields) != 3 || fields[1] != "bookworm" {
+		if len(fields) != 3 || fields[0] == "" || fields[1] != "bookworm" {
 			continue
 		}
 		options := ""
@@ -152,7 +152,7 @@ func codename(ctx context.Context) string {
 // apt runs apt-get; what it prints goes to stderr.
 func (a *app) apt(ctx context.Context, args ...string) error {
 	c := exec.CommandContext(ctx, "apt-get", args...)
-	c.Env = append(a.env, "DEBIAN_FRONTEND=noninteractive")
+	c.Env = append(slices.Clone(a.env), "DEBIAN_FRONTEND=noninteractive")
 	c.Stdout, c.Stderr = a.stderr, a.stderr
 	if err := c.Run(); err != nil {
 		return blame.Errorf(blame.Host, "run it by hand and see what it lacks", "apt-get %s: %w", strings.Join(args, " "), err)

@@ -23,11 +23,14 @@ import (
 	_ "plugstorm/guests" // registers the machines
 )
 
-func main() {
+func main() { os.Exit(withSignals(os.Args[1:])) }
+
+// withSignals runs a command line that ends on Ctrl-C, and returns its exit code.
+func withSignals(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends us at once
-	os.Exit(execute(ctx, newApp(), os.Args[1:]))
+	return execute(ctx, newApp(), args)
 }
 
 // A verdictError carries a verdict that isn't clean out to the exit code. It
@@ -45,6 +48,12 @@ func execute(ctx context.Context, a *app, args []string) int {
 	if c == root { // it does nothing by itself: there is no such command, or flag
 		err = blame.On(blame.User, err, "see plugstorm --help")
 	}
+	return a.exitCode(ctx, err)
+}
+
+// exitCode tells of an error, unless it is a verdict, and returns the exit
+// code that goes with it.
+func (a *app) exitCode(ctx context.Context, err error) int {
 	var v verdictError
 	switch {
 	case err == nil:

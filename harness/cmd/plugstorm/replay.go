@@ -125,8 +125,12 @@ func (a *app) parseRun(command []string) (f *runFlags, baselined bool, err error
 	if err := c.ParseFlags(command[2:]); err != nil {
 		return nil, false, blame.On(blame.User, err, "was the record written by another version of plugstorm?")
 	}
-	for _, path := range append([]string{f.tree, f.kernel}, f.patches...) {
-		if path == "" || path == f.kernel && path == "stock" {
+	inputs := append([]string{f.tree}, f.patches...)
+	if f.kernel != "stock" {
+		inputs = append(inputs, f.kernel)
+	}
+	for _, path := range inputs {
+		if path == "" {
 			continue
 		}
 		if _, err := os.Stat(path); err != nil {

@@ -53,6 +53,7 @@ type Guest struct {
 	monitor net.Conn // QEMU's ends
 	channel net.Conn
 	console chan []byte
+	spoilt  chan error    // capacity 1
 	unread  chan struct{} // closed when nobody reads the console any more
 	ended   chan struct{}
 	dying   sync.Once
@@ -75,7 +76,7 @@ type Guest struct {
 // Start starts a fake guest. ctx bounds the start only; VM.Close ends it.
 func Start(ctx context.Context, s vm.Spec, c Character) (*Guest, error) {
 	g := &Guest{
-		spec: s, character: c, console: make(chan []byte), unread: make(chan struct{}), ended: make(chan struct{}),
+		spec: s, character: c, console: make(chan []byte), spoilt: make(chan error, 1), unread: make(chan struct{}), ended: make(chan struct{}),
 		qemu: newQEMU(s.Machine), kernel: newKernel(s),
 	}
 	var ours, channel net.Conn
@@ -95,18 +96,6 @@ func Start(ctx context.Context, s vm.Spec, c Character) (*Guest, error) {
 		time.AfterFunc(c.Boot, g.serveAgent)
 	}
 	return g, nil
-}
-
-// Backend makes a back end whose guests have the characters that next gives,
-// one after another.
-func Backend(next func() Character) *vm.Backend {
-	return &vm.Backend{Name: "fake", Doc: "for tests", Start: func(ctx context.Context, s vm.Spec) (*vm.VM, error) {
-		g, err := Start(ctx, s, next())
-		if err != nil {
-			return nil, err
-		}
-		return g.VM, nil
-	}}
 }
 
 // Die ends QEMU.
@@ -188,24 +177,33 @@ func (g *Guest) readConsole(ctx context.Context) error {
 				}
 			}
 			offset += int64(len(text))
+		case err := <-g.spoilt:
+			return err
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-// beat says that the guest lives, both ways, until QEMU ends.
+// FailConsole makes the reading of the console end with an error.
+func (g *Guest) FailConsole(err error) { g.spoilt <- err }
+
+// beat says that the guest lives, both ways and as often as the real agent,
+// until QEMU ends.
 func (g *Guest) beat() {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-g.ended:
 			return
 		case <-ticker.C:
 		}
-		if !g.muted() {
-			g.Event(agent.EventHeartbeat, agent.Heartbeat{})
+		if g.muted() {
+			continue
+		}
+		g.Event(agent.EventHeartbeat, agent.Heartbeat{})
+		if n%2 == 0 {
 			g.Print("plugstorm: heartbeat\n")
 		}
 	}
