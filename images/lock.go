@@ -59,7 +59,7 @@ func (s *Store) lock(ctx context.Context, name, why string, m mode) (*lock, erro
 		return &lock{file}, sign(file, why, m)
 	case <-ctx.Done():
 		go func() {
-			_ = <-done // the lock may come all the same; it goes with the file
+			<-done //nolint:errcheck // the lock may come all the same; it goes with the file
 			file.Close()
 		}()
 		return nil, ended(ctx)

@@ -111,7 +111,7 @@ func harnessPace(b *testing.B, s vm.Spec) float64 {
 }
 
 // barePace does the same with QMP alone: add, the completion event where the
-// machine has one, remove, DEVICE_DELETED.
+// machine has one, remove, DEVICE_DELETED and where there is one its completion.
 func barePace(b *testing.B, s vm.Spec) float64 {
 	b.Helper()
 	s.Dir = filepath.Join(b.TempDir(), "bare")
@@ -128,25 +128,41 @@ func barePace(b *testing.B, s vm.Spec) float64 {
 		size := map[string]any{"size": s.Machine.DIMM.UnitMiB << 20}
 		check(b, qmp.ObjectAdd(ctx, v.Monitor, "memory-backend-ram", "m", size))
 		check(b, qmp.DeviceAdd(ctx, v.Monitor, "pc-dimm", "d", map[string]any{"memdev": "m", "node": s.Machine.DIMM.Node}))
-		if s.Machine.DIMM.AddEvent != "" {
-			await(b, events, s.Machine.DIMM.AddEvent)
+		acpi := s.Machine.DIMM.AddEvent != ""
+		if acpi {
+			await(b, events, inserted)
 		}
 		check(b, qmp.DeviceDel(ctx, v.Monitor, "d"))
-		await(b, events, qmp.EventDeviceDeleted)
+		await(b, events, deleted)
+		if acpi {
+			await(b, events, ejected) // before that the guest takes a new DIMM in the slot for the old one
+		}
 		check(b, qmp.ObjectDel(ctx, v.Monitor, "m"))
 		cycles++
 	}
 	return float64(cycles) / time.Since(began).Seconds()
 }
 
-// await reads events until one of the given name says success.
-func await(b *testing.B, events <-chan qmp.Event, name string) {
+// The events that a cycle waits for.
+func inserted(event any) bool { return answered(event, qmp.OSTDeviceCheck) }
+func ejected(event any) bool  { return answered(event, qmp.OSTEjectRequest) }
+func deleted(event any) bool {
+	_, ok := event.(qmp.DeviceDeleted)
+	return ok
+}
+
+func answered(event any, source int64) bool {
+	ost, ok := event.(qmp.ACPIDeviceOST)
+	return ok && ost.Source == source && ost.Status == qmp.OSTSuccess
+}
+
+// await reads events up to one that fits.
+func await(b *testing.B, events <-chan qmp.Event, fits func(any) bool) {
 	b.Helper()
 	for e := range events {
 		data, err := e.Decode()
 		check(b, err)
-		ost, isOST := data.(qmp.ACPIDeviceOST)
-		if e.Name == name && (!isOST || ost.Source == qmp.OSTDeviceCheck && ost.Status == qmp.OSTSuccess) {
+		if fits(data) {
 			return
 		}
 	}

@@ -66,6 +66,7 @@ func everyType(t *testing.T) []history.Event {
 		{Type: history.Complaint, Guest: 1, Text: "WARNING in <b>\x1b[31m\n\u202e" + "x"},
 		{Type: history.Blind, Guest: 1, Text: "possible deadlock"},
 		{Type: history.Silent, Guest: 1, Text: "no heartbeat"},
+		{Type: history.Host, Guest: 1, Starved: 0.25},
 		{Type: history.Workload, Guest: 1, Text: `{"name":"slab-storm","rounds":7}`},
 		{Type: history.GuestEnd, Guest: 1, Text: "retired", Shutdown: "guest-reset"},
 		{Type: history.Fault, Guest: 1, Text: "QEMU died", Party: string(blame.Hypervisor), Next: "read qemu.stderr"},

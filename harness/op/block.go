@@ -72,6 +72,9 @@ func (o *blockSet) Inject(ctx context.Context, v *vm.VM) error {
 		return refused("%s is not plugged: its add didn't succeed", o.DIMM)
 	}
 	unit := uint64(v.Spec.Machine.DIMM.UnitMiB) << 20
+	if uint64(o.Index) >= r.Size/unit {
+		return refused("%s is a smaller one than planned: its add didn't succeed", o.DIMM)
+	}
 	return guestRefusal(v.Agent.Call(ctx, agent.MethodSetBlock, agent.SetBlockParams{
 		ID: r.Start/unit + uint64(o.Index), Via: o.Via, Value: o.Value,
 		LimitMS: v.Deadline(blockLimit).Milliseconds(),

@@ -47,6 +47,9 @@ func (o *dimmAdd) Inject(ctx context.Context, v *vm.VM) error {
 		return qemuRefusal(err)
 	}
 	place := map[string]any{"memdev": backend, "node": o.Node}
+	if slot, ok := dimmSlot(o.ID); ok {
+		place["slot"] = slot
+	}
 	if err := qmp.DeviceAdd(ctx, v.Monitor, "pc-dimm", o.ID, place); err != nil {
 		_ = qmp.ObjectDel(ctx, v.Monitor, backend) // the reason for the failure counts
 		return qemuRefusal(err)

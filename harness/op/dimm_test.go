@@ -54,7 +54,7 @@ func TestDIMMAdd(t *testing.T) {
 			{name: "QEMU refuses the device", machine: m, then: command("device_add", refuseCommand), op: addDIMM("dimm0"), want: Refused, after: plugged()},
 			{name: "the guest doesn't react", machine: m, then: vmtest.Character{Plug: ignore}, op: addDIMM("dimm0"), want: Hung,
 				after: plugged("dimm0", "mem-dimm0")},
-			{name: "the memory stays offline", machine: m, op: addDIMM("dimm0"), want: Hung,
+			{name: "the memory stays offline", machine: m, op: addDIMM("dimm0"), want: Refused,
 				then: method(agent.MethodMemory, func(_ *vmtest.Guest, raw json.RawMessage) (any, error) {
 					return agent.MemoryReply{Present: true, Blocks: []agent.Block{{State: "online"}, {State: "offline"}}}, nil
 				})},

@@ -100,12 +100,12 @@ func OutcomeOf(err, cause error) Outcome {
 		return Refused
 	case errors.Is(err, ErrPending):
 		return Pending
-	case Gone(err), blame.Of(err) == blame.Hypervisor:
+	case Gone(err):
 		return Broken
-	case errors.Is(cause, context.DeadlineExceeded):
+	case cause != nil && !errors.Is(cause, context.DeadlineExceeded):
+		return "" // err may hold the cause, and so whose fault that is
+	case cause != nil && blame.Of(err) != blame.Hypervisor:
 		return Hung
-	case cause != nil:
-		return ""
 	default:
 		return Broken
 	}

@@ -85,6 +85,7 @@ func TestSpecFormat(t *testing.T) {
 func TestOutcomeOf(t *testing.T) {
 	deadline := context.DeadlineExceeded
 	over := errors.New("the run's time is up")
+	died := blame.Errorf(blame.Hypervisor, "", "QEMU died")
 	channel := blame.On(blame.Harness, &agent.ChannelError{Cause: agent.ErrLineTooLong}, "")
 	for _, tt := range []struct {
 		name  string
@@ -102,6 +103,7 @@ func TestOutcomeOf(t *testing.T) {
 		{"strange error, late", errors.New("x"), deadline, Hung},
 		{"the run ends", context.Canceled, over, ""},
 		{"strange error at the end of the run", errors.New("x"), over, ""},
+		{"cut off by the death of QEMU", fmt.Errorf("x: %w", died), died, ""},
 		{"strange error", errors.New("x"), nil, Broken},
 		{"refusal of the guest's that is none", &agent.Error{Message: "x", Errno: "EIO"}, nil, Broken},
 		{"QEMU doesn't answer", blame.On(blame.Hypervisor, deadline, ""), deadline, Broken},

@@ -253,9 +253,9 @@ func TestBrokenStep(t *testing.T) {
 		}}}
 	}}.perform(t)
 	r.expect(t, lines(runStart, up(1), "1 fault harness guest 1: workload-start: no module", "1 guest-end  the run's time is up", runEnd)...)
-	checkRest := r.steps(history.StepEnd, 1)
-	if len(checkRest) < 20 || checkRest[0].Outcome != op.Broken || checkRest[1].Outcome != op.Done {
-		t.Errorf("%d steps, the first two %q and %q", len(checkRest), checkRest[0].Outcome, checkRest[1].Outcome)
+	ends := r.steps(history.StepEnd, 1)
+	if len(ends) < 20 || ends[0].Outcome != op.Broken || ends[1].Outcome != op.Done {
+		t.Errorf("%d steps, the first two %q and %q", len(ends), ends[0].Outcome, ends[1].Outcome)
 	}
 }
 
@@ -374,10 +374,14 @@ func TestInterrupted(t *testing.T) {
 				if saved, err := history.Schedule(r.dir); err != nil || len(saved) != len(r.Steps()) {
 					t.Errorf("%d steps are saved (%v), %d recorded", len(saved), err, len(r.Steps()))
 				}
+				writes := 0
 				for _, call := range r.guests[0].Log() {
-					if call == "write-file" && tt.name == "in the storm" && len(r.guests[0].Log()) == 0 {
-						t.Error("it was asked for last words")
+					if call == "write-file" {
+						writes++
 					}
+				}
+				if writes > 1 { // the hung-task timeout; the others would be for SysRq
+					t.Error("it was asked for last words")
 				}
 			})
 		}

@@ -155,6 +155,9 @@ func (g *guest) watchHealth() {
 			return
 		case <-ticker.C:
 		}
+		if g.ctx.Err() != nil { // both were ready
+			return
+		}
 		g.progress("storming")
 		g.live.settle(g.vm.Deadline(settleAfter))
 		if g.history.Err() != nil {

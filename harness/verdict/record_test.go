@@ -3,8 +3,10 @@
 package verdict_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,9 +73,11 @@ func begin() *record {
 	return r.at(0, history.Event{Type: history.RunStart, Case: &c})
 }
 
+// at records an event where its time belongs.
 func (r *record) at(s float64, e history.Event) *record {
 	e.At = time.Duration(s * float64(second))
 	r.events = append(r.events, e)
+	slices.SortStableFunc(r.events, func(a, b history.Event) int { return cmp.Compare(a.At, b.At) })
 	return r
 }
 

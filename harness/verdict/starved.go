@@ -43,7 +43,7 @@ func (g *guestTrace) starved(at time.Duration) float64 {
 // host as on an idle one.
 func (j *judge) excuse(number int, at time.Duration, f splat.Finding) bool {
 	share := j.guest(number).starved(at)
-	if !f.Hang || share <= starvedShare {
+	if f.Type != splat.TypeHang || share <= starvedShare {
 		return false
 	}
 	j.verdict.Faults = append(j.verdict.Faults, Fault{

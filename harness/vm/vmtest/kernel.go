@@ -66,7 +66,7 @@ func (g *Guest) serveAgent() {
 		}
 		var request agent.Request
 		if json.Unmarshal(line, &request) == nil {
-			go g.answer(request)
+			go g.serve(request)
 		}
 	}
 }
@@ -95,7 +95,7 @@ func (g *Guest) say(r agent.Reply) {
 	_, _ = g.channel.Write(line)
 }
 
-func (g *Guest) answer(request agent.Request) {
+func (g *Guest) serve(request agent.Request) {
 	if g.muted() {
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"plugstorm/harness/qmp"
@@ -28,6 +29,7 @@ type qemu struct {
 type dimm struct {
 	addr, size uint64
 	memdev     string
+	slot       int
 }
 
 // dimmBase is where DIMMs go: q35 has them above 4 GiB.
@@ -100,6 +102,7 @@ func (g *Guest) command(c qmptest.Command) (value any, then func(), err error) {
 		Driver string `json:"driver"`
 		MemDev string `json:"memdev"`
 		Size   uint64 `json:"size"`
+		Slot   *int   `json:"slot"`
 	}
 	if len(c.Arguments) > 0 {
 		if err := json.Unmarshal(c.Arguments, &args); err != nil {
@@ -115,7 +118,7 @@ func (g *Guest) command(c qmptest.Command) (value any, then func(), err error) {
 	case "object-del":
 		return nothing, nil, q.deleteObject(args.ID)
 	case "device_add":
-		if err := q.addDevice(args.Driver, args.ID, args.MemDev); err != nil {
+		if err := q.addDevice(args.Driver, args.ID, args.MemDev, args.Slot); err != nil {
 			return nil, nil, err
 		}
 		return nothing, func() { g.plugged(args.ID) }, nil
@@ -162,7 +165,7 @@ func (q *qemu) deleteObject(id string) error {
 	return nil
 }
 
-func (q *qemu) addDevice(driver, id, memdev string) error {
+func (q *qemu) addDevice(driver, id, memdev string, slot *int) error {
 	if q.has(id) {
 		return refuse("GenericError", "Duplicate device ID '%s'", id)
 	}
@@ -174,9 +177,30 @@ func (q *qemu) addDevice(driver, id, memdev string) error {
 	if !there {
 		return refuse("DeviceNotFound", "Device '%s' not found", memdev)
 	}
-	q.dimms[id] = dimm{addr: q.next, size: size, memdev: memdev}
+	free := q.freeSlot()
+	if slot == nil {
+		slot = &free
+	}
+	for other, d := range q.dimms {
+		if d.slot == *slot {
+			return refuse("GenericError", "slot %d is busy: %s", *slot, other)
+		}
+	}
+	q.dimms[id] = dimm{addr: q.next, size: size, memdev: memdev, slot: *slot}
 	q.next += size
 	return nil
+}
+
+func (q *qemu) freeSlot() int {
+	used := map[int]bool{}
+	for _, d := range q.dimms {
+		used[d.slot] = true
+	}
+	n := 0
+	for used[n] {
+		n++
+	}
+	return n
 }
 
 func (q *qemu) has(id string) bool {
@@ -254,6 +278,7 @@ func (g *Guest) Take(device string) {
 // and what QEMU does then.
 func (g *Guest) Release(device string) {
 	g.OST(device, qmp.OSTEjectRequest, qmp.OSTEjectInProgress)
+	slotType, slot := g.slot(device)
 	g.mu.Lock()
 	d, isDIMM := g.qemu.dimms[device]
 	if isDIMM {
@@ -270,16 +295,29 @@ func (g *Guest) Release(device string) {
 	} else {
 		g.emit(qmp.EventDeviceDeleted, map[string]string{"device": device, "path": path})
 	}
-	g.OST("", qmp.OSTEjectRequest, qmp.OSTSuccess) // it has no name any more
+	g.answer(qmp.ACPIDeviceOST{SlotType: slotType, Slot: slot, Source: qmp.OSTEjectRequest, Status: qmp.OSTSuccess}) // it has no name any more
 }
 
 // OST sends the kernel's answer about a device, if the machine speaks ACPI.
 func (g *Guest) OST(device string, source, status int64) {
-	if !g.acpi() {
-		return
+	slotType, slot := g.slot(device)
+	g.answer(qmp.ACPIDeviceOST{Device: device, SlotType: slotType, Slot: slot, Source: source, Status: status})
+}
+
+func (g *Guest) answer(info qmp.ACPIDeviceOST) {
+	if g.acpi() {
+		g.emit(qmp.EventACPIDeviceOST, map[string]any{"info": info})
 	}
-	info := qmp.ACPIDeviceOST{Device: device, Slot: "0", SlotType: "DIMM", Source: source, Status: status}
-	g.emit(qmp.EventACPIDeviceOST, map[string]any{"info": info})
+}
+
+// slot is where a device is.
+func (g *Guest) slot(device string) (slotType, slot string) {
+	if n := number(device); n >= 0 {
+		return "CPU", strconv.Itoa(n)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return "DIMM", strconv.Itoa(g.qemu.dimms[device].slot)
 }
 
 func (g *Guest) acpi() bool { return g.qemu.machine.DIMM.AddEvent != "" }
