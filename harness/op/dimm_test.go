@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"slices"
 	"testing"
+	"time"
 
 	"plugstorm/guests"
 	"plugstorm/harness/agent"
@@ -228,4 +229,60 @@ func TestStillPending(t *testing.T) {
 		attempt{op: removeDIMM("dimm0"), want: Done}.check(t, g) // the guest has thought better of it
 		plugged()(t, g)
 	})
+}
+
+// TestSlots: a DIMM's slot is its own, so no other lane's removal is in it.
+func TestSlots(t *testing.T) {
+	withGuest(t, spec(guests.X8664), func(t *testing.T, g *vmtest.Guest) {
+		want := map[string]int{"dimm3": 3, "dimm0": 0, "dimm12": 12}
+		for id := range want {
+			attempt{op: addDIMM(id), want: Done}.check(t, g)
+		}
+		devices, err := qmp.QueryMemoryDevices(t.Context(), g.VM.Monitor)
+		if err != nil || len(devices) != len(want) {
+			t.Fatalf("%d DIMMs, %v", len(devices), err)
+		}
+		for _, d := range devices {
+			if d.Data.Slot != want[d.Data.ID] {
+				t.Errorf("%s is in slot %d", d.Data.ID, d.Data.Slot)
+			}
+		}
+	})
+}
+
+// TestSettling: a removal is done when the guest is through with the slot, and
+// not when QEMU is through with the device.
+func TestSettling(t *testing.T) {
+	last := func(slot string) any {
+		return map[string]any{"info": qmp.ACPIDeviceOST{SlotType: "DIMM", Slot: slot, Source: qmp.OSTEjectRequest, Status: qmp.OSTSuccess}}
+	}
+	for _, tt := range []struct {
+		name string
+		then func(*vmtest.Guest)
+		took time.Duration
+	}{
+		{"at once", func(g *vmtest.Guest) { g.Emit(qmp.EventACPIDeviceOST, last("1")) }, 0},
+		{"after a second", func(g *vmtest.Guest) {
+			time.AfterFunc(time.Second, func() { g.Emit(qmp.EventACPIDeviceOST, last("1")) })
+		}, time.Second},
+		{"never", func(*vmtest.Guest) {}, settleLimit},
+		{"another slot", func(g *vmtest.Guest) { g.Emit(qmp.EventACPIDeviceOST, last("0")) }, settleLimit},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			withGuest(t, spec(guests.X8664), func(t *testing.T, g *vmtest.Guest) {
+				attempt{op: addDIMM("dimm1"), want: Done}.check(t, g)
+				g.Become(vmtest.Character{Unplug: func(g *vmtest.Guest, device string) {
+					g.OST(device, qmp.OSTEjectRequest, qmp.OSTEjectInProgress)
+					g.Forget(device)
+					tt.then(g)
+				}})
+				start := time.Now()
+				attempt{op: removeDIMM("dimm1"), want: Done}.check(t, g)
+				if took := time.Since(start); took != tt.took {
+					t.Errorf("it took %s, want %s", took, tt.took)
+				}
+				plugged()(t, g)
+			})
+		})
+	}
 }

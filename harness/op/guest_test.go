@@ -51,7 +51,7 @@ func TestBlocks(t *testing.T) {
 			{name: "online by state", machine: m, before: append(here, offline), op: setBlock(BlockOnline, 1, "state", "online_movable"), want: Done, after: states(n)},
 			{name: "online by online", machine: m, before: append(here, offline), op: setBlock(BlockOnline, 1, "online", "1"), want: Done, after: states(n)},
 			{name: "no such DIMM", machine: m, op: offline, want: Refused, party: blame.Kernel},
-			{name: "no such block", machine: m, before: here, op: setBlock(BlockOffline, 9, "state", "offline"), want: Refused, party: blame.Kernel},
+			{name: "no such block", machine: m, before: here, op: setBlock(BlockOffline, 9, "state", "offline"), want: Refused, party: blame.Kernel, after: unheard(agent.MethodSetBlock)},
 			{name: "strange error", machine: m, before: here, then: method(agent.MethodSetBlock, errno("EIO")), op: offline, want: Broken},
 			{name: "error of the agent's", machine: m, before: here, then: method(agent.MethodSetBlock, errno("")), op: offline, want: Broken},
 			{name: "no answer", machine: m, before: here, then: method(agent.MethodSetBlock, silent), op: offline, want: Hung},
@@ -65,6 +65,16 @@ func TestBlocks(t *testing.T) {
 			then: method(agent.MethodSetBlock, errno(name)), op: offline, want: Refused, party: blame.Kernel})
 	}
 	runAttempts(t, attempts)
+}
+
+// unheard insists that the guest was never asked.
+func unheard(method string) func(*testing.T, *vmtest.Guest) {
+	return func(t *testing.T, g *vmtest.Guest) {
+		t.Helper()
+		if slices.Contains(g.Log(), method) {
+			t.Errorf("the guest was asked for %s", method)
+		}
+	}
 }
 
 func TestCPUs(t *testing.T) {

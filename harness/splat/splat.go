@@ -38,8 +38,6 @@ type Finding struct {
 	// Blinds says that the kernel has stopped checking locks with this report
 	// (lockdep switches itself off after its first one, and after any oops).
 	Blinds bool `json:"blinds,omitempty"`
-	// Hang says that something in the kernel is stuck: a task, a CPU, a grace period.
-	Hang bool `json:"hang,omitempty"`
 	// Fatal says that the kernel doesn't go on usefully after it (oops, panic, lockup).
 	Fatal bool `json:"fatal,omitempty"`
 }

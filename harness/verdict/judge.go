@@ -112,6 +112,10 @@ func (j *judge) event(e history.Event) {
 		var stats agent.WorkloadStats
 		if json.Unmarshal([]byte(e.Text), &stats) == nil {
 			j.verdict.Workloads[stats.Name] += stats.Rounds
+			if stats.Error != "" {
+				j.fault(e.At, fmt.Sprintf("guest %d: workload %s ended by itself: %s", e.Guest, stats.Name, stats.Error),
+					"without it the guest was not hammered as planned")
+			}
 		}
 	case history.GuestEnd:
 		j.guestEnd(e)
@@ -143,7 +147,7 @@ func (j *judge) stepEnd(e history.Event) {
 // own adds a finding of the harness's own: what the guest's console can't say.
 func (j *judge) own(e history.Event, title, identity string) {
 	j.add(e.Guest, e.At, splat.Finding{
-		Title: title, Type: splat.TypeHang, Detector: "harness", Identity: identity, Hang: true,
+		Title: title, Type: splat.TypeHang, Detector: "harness", Identity: identity,
 		Stack: []string{}, CPU: -1, Start: -1, End: -1, Text: e.Text,
 	})
 }

@@ -99,20 +99,20 @@ func TestSightings(t *testing.T) {
 func TestOwnFindings(t *testing.T) {
 	for _, tt := range []struct {
 		name, title, typ, identity string
-		hang, fatal                bool
+		fatal                      bool
 		record                     *record
 	}{
-		{"hung", "hung step: dimm-add", "HANG", "harness:hung:dimm-add", true, false,
+		{"hung", "hung step: dimm-add", "HANG", "harness:hung:dimm-add", false,
 			begin().guest(1, 1).step(1, 20, 50, addDIMM("dimm0"), op.Hung)},
-		{"silent", "the guest went silent", "HANG", "harness:silent", true, false,
+		{"silent", "the guest went silent", "HANG", "harness:silent", false,
 			begin().guest(1, 1).at(50, history.Event{Type: history.Silent, Guest: 1, Text: "no heartbeat for 39s"})},
-		{"reset", "unexpected reboot", "REBOOT", "harness:guest-reset", false, true, begin().guest(1, 1).end(1, 50, "guest-reset")},
-		{"shutdown", "unexpected shutdown", "REBOOT", "harness:guest-shutdown", false, true, begin().guest(1, 1).end(1, 50, "guest-shutdown")},
-		{"panic", "the guest told QEMU of a panic", "REBOOT", "harness:guest-panic", false, true, begin().guest(1, 1).end(1, 50, "guest-panic")},
+		{"reset", "unexpected reboot", "REBOOT", "harness:guest-reset", true, begin().guest(1, 1).end(1, 50, "guest-reset")},
+		{"shutdown", "unexpected shutdown", "REBOOT", "harness:guest-shutdown", true, begin().guest(1, 1).end(1, 50, "guest-shutdown")},
+		{"panic", "the guest told QEMU of a panic", "REBOOT", "harness:guest-panic", true, begin().guest(1, 1).end(1, 50, "guest-panic")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := only(t, tt.record.judge())
-			if f.Title != tt.title || f.Type != tt.typ || f.Identity != tt.identity || f.Hang != tt.hang || f.Fatal != tt.fatal {
+			if f.Title != tt.title || f.Type != tt.typ || f.Identity != tt.identity || f.Fatal != tt.fatal {
 				t.Errorf("%+v", f)
 			}
 			if f.Detector != "harness" || f.CPU != -1 || f.Start != -1 || f.Stack == nil {

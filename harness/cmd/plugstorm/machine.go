@@ -27,6 +27,9 @@ func (a *app) runMachine(ctx context.Context, p *plan, m *vm.Machine) error {
 	if err != nil {
 		return err
 	}
+	if key, ok := p.recorded[m.Name]; ok && key != kernel.Key {
+		a.ui.Line(fmt.Sprintf("%s: this is another kernel than the recorded one (%s): its source, a patch or the compiler has changed", m.Name, kernel.Name))
+	}
 	dir := filepath.Join(p.dir, m.Name)
 	accel, err := a.chooseAccel(ctx, p.flags.accel, vm.Spec{
 		Machine: m, Emulator: emulator, Version: version, Kernel: kernel.Image, Initramfs: initramfs,

@@ -43,7 +43,7 @@ func (a *app) replay(ctx context.Context, given *runFlags, dir string) error {
 	if err != nil {
 		return err
 	}
-	p := &plan{replayOf: dir, steps: map[string][]schedule.Step{}}
+	p := &plan{recorded: map[string]string{}, replayOf: dir, steps: map[string][]schedule.Step{}}
 	for _, d := range dirs {
 		if err := a.recorded(p, given, d); err != nil {
 			return err
@@ -99,6 +99,7 @@ func (a *app) recorded(p *plan, given *runFlags, dir string) error {
 		m = withoutDefects(m)
 	}
 	p.machines = append(p.machines, m)
+	p.recorded[m.Name] = h.Case.Kernel.Key
 	p.steps[m.Name] = append([]schedule.Step{}, steps...)
 	return nil
 }

@@ -156,6 +156,7 @@ type plan struct {
 	known    knownFile
 	steps    map[string][]schedule.Step // to replay, by machine; nil for a fresh run
 	replayOf string
+	recorded map[string]string // the recorded kernels' keys, by machine
 	report   report.Run
 }
 

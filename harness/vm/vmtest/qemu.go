@@ -226,7 +226,7 @@ func (q *qemu) query(command string) (any, error) {
 		devices := []qmp.MemoryDevice{}
 		for _, id := range slices.Sorted(maps.Keys(q.dimms)) {
 			d := qmp.MemoryDevice{Type: "dimm"}
-			d.Data.ID, d.Data.Addr, d.Data.Size = id, q.dimms[id].addr, q.dimms[id].size
+			d.Data.ID, d.Data.Addr, d.Data.Size, d.Data.Slot = id, q.dimms[id].addr, q.dimms[id].size, q.dimms[id].slot
 			devices = append(devices, d)
 		}
 		return devices, nil
@@ -277,8 +277,14 @@ func (g *Guest) Take(device string) {
 // Release is what a healthy kernel does about a device that is asked back,
 // and what QEMU does then.
 func (g *Guest) Release(device string) {
-	g.OST(device, qmp.OSTEjectRequest, qmp.OSTEjectInProgress)
 	slotType, slot := g.slot(device)
+	g.OST(device, qmp.OSTEjectRequest, qmp.OSTEjectInProgress)
+	g.Forget(device)
+	g.answer(qmp.ACPIDeviceOST{SlotType: slotType, Slot: slot, Source: qmp.OSTEjectRequest, Status: qmp.OSTSuccess}) // it has no name any more
+}
+
+// Forget makes a device leave the kernel and QEMU.
+func (g *Guest) Forget(device string) {
 	g.mu.Lock()
 	d, isDIMM := g.qemu.dimms[device]
 	if isDIMM {
@@ -295,7 +301,6 @@ func (g *Guest) Release(device string) {
 	} else {
 		g.emit(qmp.EventDeviceDeleted, map[string]string{"device": device, "path": path})
 	}
-	g.answer(qmp.ACPIDeviceOST{SlotType: slotType, Slot: slot, Source: qmp.OSTEjectRequest, Status: qmp.OSTSuccess}) // it has no name any more
 }
 
 // OST sends the kernel's answer about a device, if the machine speaks ACPI.
