@@ -132,6 +132,18 @@ func TestLanesAreIndependent(t *testing.T) {
 	}
 }
 
+// TestTwins: lanes that are alike but for their names don't do the same.
+func TestTwins(t *testing.T) {
+	taken := steps(schedule.Sequences(&schedule.Scenario{Lanes: []schedule.Lane{lane("a", op.VMPause), lane("b", op.VMPause)}}, vm.Machines.All()[0], all, 7), 20)
+	var ops [2][]op.Spec
+	for i := range 20 {
+		ops[0], ops[1] = append(ops[0], taken["a"][i].Op), append(ops[1], taken["b"][i].Op)
+	}
+	if text(t, ops[0]) == text(t, ops[1]) {
+		t.Errorf("both do %s", text(t, ops[0]))
+	}
+}
+
 // devices returns what a step touches.
 func devices(t *testing.T, s schedule.Step) []string {
 	var args struct {
