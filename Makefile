@@ -51,7 +51,7 @@ $(LINT):
 
 vm: install        ## tests with real guests of both machines; JUnit in plugstorm-runs/junit.xml
 	@mkdir -p plugstorm-runs
-	@$(GO) run github.com/onsi/ginkgo/v2/ginkgo run --timeout 80m --poll-progress-after 10m \
+	@$(GO) tool ginkgo run --timeout 80m --poll-progress-after 10m \
 		--label-filter '!on-demand' --junit-report junit.xml --output-dir plugstorm-runs ./suites
 
 fuzz: agents       ## fuzz every target for FUZZTIME each
