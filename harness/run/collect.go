@@ -26,6 +26,10 @@ func (g *guest) collect(why error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(g.ctx), g.vm.Deadline(collectLimit))
 	defer cancel()
 	if errors.Is(why, errTimeUp) {
+		if _, err := g.askQEMU(ctx); errors.Is(err, errLost) {
+			g.blame(err) // it was lost before the time was up
+			return
+		}
 		g.stopWorkloads(ctx)
 	} else {
 		g.sysrq(ctx, 'd')

@@ -174,19 +174,29 @@ func (g *guest) watchHealth() {
 // judgeSilence decides whose silence it is: QEMU's, when its monitor is dumb
 // too, or the guest kernel's.
 func (g *guest) judgeSilence(silent time.Duration) {
-	ctx, cancel := context.WithTimeout(g.ctx, qmpLimit)
-	defer cancel()
-	status, err := qmp.QueryStatus(ctx, g.vm.Monitor)
+	status, err := g.askQEMU(g.ctx)
 	switch {
 	case op.Gone(err): // watchQEMU deals with it
 	case err != nil:
-		g.loseQEMU(lost(blame.Hypervisor, "is it stopped, or starved? see "+filepath.Join(g.vm.Spec.Dir, vm.StderrFile),
-			"QEMU does not answer its monitor for %s: %v", qmpLimit, err))
+		g.loseQEMU(err)
 	default:
-		text := fmt.Sprintf("no heartbeat, neither on the console nor from the agent, for %s; QEMU says the guest is %s", silent.Round(time.Second), status.Status)
+		text := fmt.Sprintf("no heartbeat, neither on the console nor from the agent, for %s; QEMU says the guest is %s", silent.Round(time.Second), status)
 		g.history.Add(history.Event{Type: history.Silent, Guest: g.number, Text: text})
 		g.end(retired("silent: %s", text))
 	}
+}
+
+// askQEMU asks QEMU what the guest does. That it doesn't answer is its own
+// fault, the guest has no say in it.
+func (g *guest) askQEMU(ctx context.Context) (status string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, qmpLimit)
+	defer cancel()
+	answer, err := qmp.QueryStatus(ctx, g.vm.Monitor)
+	if err == nil || op.Gone(err) || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return answer.Status, err
+	}
+	return "", lost(blame.Hypervisor, "is it stopped, or starved? see "+filepath.Join(g.vm.Spec.Dir, vm.StderrFile),
+		"QEMU does not answer its monitor for %s: %v", qmpLimit, err)
 }
 
 // stopWorkloads stops the scenario's workloads so that they clean up under
