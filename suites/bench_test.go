@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"plugstorm/guests"
+	"plugstorm/harness/agent"
 	"plugstorm/harness/console"
 	"plugstorm/harness/history"
 	"plugstorm/harness/op"
@@ -25,7 +26,7 @@ import (
 
 const (
 	paceRounds = 3
-	paceFor    = 15 * time.Second // of each loop
+	paceFor    = 10 * time.Second // of each loop
 )
 
 // BenchmarkPace measures add+remove cycles of one DIMM per second, through the
@@ -131,6 +132,8 @@ func barePace(b *testing.B, s vm.Spec) float64 {
 		acpi := s.Machine.DIMM.AddEvent != ""
 		if acpi {
 			await(b, events, inserted)
+		} else {
+			awaitMemory(ctx, b, v) // no event tells; removing it before is refused
 		}
 		check(b, qmp.DeviceDel(ctx, v.Monitor, "d"))
 		await(b, events, deleted)
@@ -154,6 +157,21 @@ func deleted(event any) bool {
 func answered(event any, source int64) bool {
 	ost, ok := event.(qmp.ACPIDeviceOST)
 	return ok && ost.Source == source && ost.Status == qmp.OSTSuccess
+}
+
+// awaitMemory asks the guest until it has more memory than before the add.
+func awaitMemory(ctx context.Context, b *testing.B, v *vm.VM) {
+	b.Helper()
+	devices, err := qmp.QueryMemoryDevices(ctx, v.Monitor)
+	check(b, err)
+	where := agent.MemoryParams{Start: devices[0].Data.Addr, Size: devices[0].Data.Size}
+	for {
+		var m agent.MemoryReply
+		check(b, v.Agent.Call(ctx, agent.MethodMemory, where, &m))
+		if m.Present && m.Blocks[0].State == "online" {
+			return
+		}
+	}
 }
 
 // await reads events up to one that fits.
