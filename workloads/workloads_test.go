@@ -40,7 +40,7 @@ func (c *counter) Refused(error) { c.count(&c.refused) }
 // runFor runs a workload until it has counted n rounds or refusals.
 func runFor(t *testing.T, n int64, p agent.Params, run func(context.Context, agent.Params, agent.Meter) error) (*counter, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	c := &counter{n: n, stop: cancel}
 	err := run(ctx, p, c)

@@ -19,7 +19,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // A fake is the guest's end of a channel, as well-behaved as the test wants.
 type fake struct {
@@ -34,6 +34,14 @@ func newFake(t *testing.T, options ...Option) (*Client, *fake) {
 	c := NewClient(host, options...)
 	t.Cleanup(func() { c.Close(); guest.Close() })
 	return c, &fake{t, guest, NewLineReader(guest)}
+}
+
+// play runs the fake's part of a test beside it. The test ends after the part:
+// what the fake still says when the test has its answer finds an open channel.
+func (f *fake) play(part func()) {
+	played := make(chan struct{})
+	go func() { defer close(played); part() }()
+	f.t.Cleanup(func() { <-played })
 }
 
 // request reads the next request.
@@ -67,7 +75,7 @@ func deadline(t *testing.T) context.Context {
 func TestCallsRunSideBySide(t *testing.T) {
 	c, f := newFake(t)
 	const n = 20
-	go func() { // answers in the opposite order
+	f.play(func() { // answers in the opposite order
 		var requests []Request
 		for range n {
 			requests = append(requests, f.request())
@@ -75,7 +83,7 @@ func TestCallsRunSideBySide(t *testing.T) {
 		for i := n - 1; i >= 0; i-- {
 			f.say(`{"id":%d,"result":{"data":%s}}`+"\n", requests[i].ID, requests[i].Params)
 		}
-	}()
+	})
 	ctx := deadline(t)
 	var calls sync.WaitGroup
 	for i := range n {
@@ -92,7 +100,7 @@ func TestCallsRunSideBySide(t *testing.T) {
 
 func TestGuestErrorKeepsErrno(t *testing.T) {
 	c, f := newFake(t)
-	go func() { f.say(`{"id":%d,"error":{"message":"no","errno":"EBUSY"}}`+"\n", f.request().ID) }()
+	f.play(func() { f.say(`{"id":%d,"error":{"message":"no","errno":"EBUSY"}}`+"\n", f.request().ID) })
 	err := c.Call(deadline(t), MethodSetBlock, SetBlockParams{ID: 3}, nil)
 	var refused *Error
 	if !errors.As(err, &refused) || refused.Errno != "EBUSY" {
@@ -102,7 +110,7 @@ func TestGuestErrorKeepsErrno(t *testing.T) {
 
 func TestJunkAndEchoAreIgnored(t *testing.T) {
 	c, f := newFake(t)
-	go func() {
+	f.play(func() {
 		r := f.request()
 		f.say("\x00\xff junk {\n[1,2]\n\n\"text\"\n")
 		f.say(`{"id":%d,"method":"ping"}`+"\n", r.ID)       // a serial line's echo
@@ -110,7 +118,7 @@ func TestJunkAndEchoAreIgnored(t *testing.T) {
 		f.say(`{"id":%d,"result":"cut o`+"\n", r.ID)
 		f.say(`{"id":%d,"result":"mine"}`+"\r\n", r.ID)
 		f.say(`{"id":%d,"result":"again"}`+"\n", r.ID)
-	}()
+	})
 	var reply string
 	if err := c.Call(deadline(t), MethodPing, nil, &reply); err != nil || reply != "mine" {
 		t.Errorf("got %q, %v", reply, err)
@@ -180,7 +188,7 @@ func TestLateAnswerIsDropped(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	f.say(`{"id":%d,"result":1}`+"\n", late.ID)
-	go func() { f.say(`{"id":%d,"result":2}`+"\n", f.request().ID) }()
+	f.play(func() { f.say(`{"id":%d,"result":2}`+"\n", f.request().ID) })
 	var reply int
 	if err := c.Call(deadline(t), MethodPing, nil, &reply); err != nil || reply != 2 {
 		t.Errorf("got %d, %v", reply, err)
@@ -229,10 +237,10 @@ func TestHeartbeatAndEvents(t *testing.T) {
 
 func TestHelloByEvent(t *testing.T) {
 	c, f := newFake(t)
-	go func() {
+	f.play(func() {
 		f.request() // its question stays unanswered
 		f.say(`{"id":0,"event":"hello","result":{"release":"6.12","modules":["a"]}}` + "\n")
-	}()
+	})
 	h, err := c.Hello(deadline(t))
 	if err != nil || h.Release != "6.12" || len(h.Modules) != 1 {
 		t.Errorf("got %+v, %v", h, err)
@@ -241,12 +249,12 @@ func TestHelloByEvent(t *testing.T) {
 
 func TestHelloAsksAgain(t *testing.T) {
 	c, f := newFake(t)
-	go func() {
+	f.play(func() {
 		f.request() // lost while the guest boots
 		if r := f.request(); r.Method == MethodHello {
 			f.say(`{"id":%d,"result":{"release":"6.12"}}`+"\n", r.ID)
 		}
-	}()
+	})
 	if h, err := c.Hello(deadline(t)); err != nil || h.Release != "6.12" {
 		t.Errorf("got %+v, %v", h, err)
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // patience ends a test that hangs; no test passes by waiting for it.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // A following is a Follow under way.
 type following struct {

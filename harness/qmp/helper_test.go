@@ -15,7 +15,7 @@ import (
 )
 
 // patience ends a test that hangs; no test passes by waiting for it.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // brief is the deadline of commands that are never answered.
 const brief = 50 * time.Millisecond

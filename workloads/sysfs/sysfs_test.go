@@ -124,7 +124,7 @@ func TestWriteIsInterrupted(t *testing.T) {
 
 func TestSignalBeforeTheLimitIsNoInterruption(t *testing.T) {
 	path, fd := fullFIFO(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	result := make(chan error, 1)
 	go func() { result <- Write(ctx, path, "offline") }()
