@@ -96,7 +96,8 @@ func tuneKernel(root string, s settings) []error {
 	}
 	var errs []error
 	for _, c := range sysctls {
-		err := os.WriteFile(filepath.Join(root, "proc/sys", c.name), []byte(c.value), 0)
+		// printk_devkmsg takes nothing without its newline (devkmsg_sysctl_set_loglvl).
+		err := os.WriteFile(filepath.Join(root, "proc/sys", c.name), []byte(c.value+"\n"), 0)
 		if err != nil && !errors.Is(err, os.ErrNotExist) { // what doesn't exist is in missing's list
 			errs = append(errs, fmt.Errorf("sysctl %s: %w", c.name, err))
 		}

@@ -57,7 +57,7 @@ func TestTuneKernel(t *testing.T) {
 	if errs := tuneKernel(root, settings{hungSeconds: 12}); len(errs) != 0 {
 		t.Errorf("got %v", errs)
 	}
-	for name, want := range map[string]string{"printk": "8", "hung_task_timeout_secs": "12"} {
+	for name, want := range map[string]string{"printk": "8\n", "hung_task_timeout_secs": "12\n"} {
 		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
 			t.Errorf("%s: got %q, %v", name, got, err)
 		}

@@ -20,6 +20,7 @@ import (
 	"plugstorm/harness/op"
 	"plugstorm/harness/run"
 	"plugstorm/harness/schedule"
+	"plugstorm/harness/splat"
 	"plugstorm/harness/vm"
 	"plugstorm/harness/vm/vmtest"
 	"plugstorm/workloads"
@@ -35,6 +36,7 @@ type play struct {
 	replay   []schedule.Step
 	dir      string // default a new one
 	watch    func(run.Progress)
+	until    func(splat.Finding) bool
 
 	character func(n int) vmtest.Character         // of guest n, from 1; default healthy
 	scene     func(n int, g *vmtest.Guest)         // what happens to it; called when it was started
@@ -88,7 +90,7 @@ func (p play) perform(t *testing.T) *record {
 func (p play) config(r *record) run.Config {
 	c := run.Config{
 		Machine: p.machine, Accel: p.accel, Version: vm.Version{Major: 10}, Scenario: p.scenario,
-		Backend: &vm.Backend{Start: p.start(r)}, Replay: p.replay, Dir: r.dir, Watch: p.watch,
+		Backend: &vm.Backend{Start: p.start(r)}, Replay: p.replay, Dir: r.dir, Watch: p.watch, Until: p.until,
 		Case: history.Case{Suite: "test", Seed: p.seed, Duration: p.duration},
 	}
 	if c.Machine == nil {

@@ -118,6 +118,9 @@ func (g *guest) onComplaint(f splat.Finding) {
 		g.history.Add(history.Event{Type: history.Blind, Guest: g.number, Text: f.Title})
 	}
 	switch {
+	case g.cfg.Until != nil && g.cfg.Until(f):
+		g.enough.Store(true)
+		g.end(retired("found what ends the run: %s", f.Title))
 	case f.Fatal:
 		g.end(retired("fatal: %s", f.Title))
 	case f.Blinds:

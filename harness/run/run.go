@@ -18,6 +18,7 @@ import (
 	"plugstorm/harness/blame"
 	"plugstorm/harness/history"
 	"plugstorm/harness/schedule"
+	"plugstorm/harness/splat"
 	"plugstorm/harness/vm"
 )
 
@@ -32,6 +33,10 @@ type Config struct {
 	Scenario *schedule.Scenario
 	Replay   []schedule.Step // nil: draw from Case.Seed
 	Dir      string          // the run's directory; must not hold a run yet
+
+	// Until ends the run with the first complaint that it is true of. It is
+	// called by the goroutine that reads the console. May be nil.
+	Until func(splat.Finding) bool
 
 	// Watch is told now and then how the run goes, from any goroutine. May be nil.
 	Watch func(Progress)
@@ -87,6 +92,7 @@ type runner struct {
 	seq      atomic.Int64 // of the last step begun
 	finished atomic.Int64 // steps
 	seen     atomic.Int64 // complaints
+	enough   atomic.Bool  // Config.Until was true of a complaint
 	guest    int
 	stormed  time.Time     // when the first guest was up; zero before
 	lastBoot time.Duration // of the last guest that came up
@@ -103,7 +109,7 @@ func (r *runner) left() time.Duration {
 // loop runs guest after guest until the time is up.
 func (r *runner) loop(ctx context.Context) error {
 	faults := 0
-	for r.left() > r.lastBoot { // a guest for whom there is no time is not booted
+	for !r.enough.Load() && r.left() > r.lastBoot { // a guest for whom there is no time is not booted
 		r.guest++
 		why := r.oneGuest(ctx)
 		switch {

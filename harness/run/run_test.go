@@ -18,6 +18,7 @@ import (
 	"plugstorm/harness/op"
 	"plugstorm/harness/run"
 	"plugstorm/harness/schedule"
+	"plugstorm/harness/splat"
 	"plugstorm/harness/vm"
 	"plugstorm/harness/vm/vmtest"
 )
@@ -225,6 +226,19 @@ func TestComplaints(t *testing.T) {
 			}}.perform(t).expect(t, tt.want...)
 		})
 	}
+}
+
+// TestUntil: a run ends with the complaint it was made for, and not before.
+func TestUntil(t *testing.T) {
+	r := play{
+		until: func(f splat.Finding) bool { return f.Type == splat.TypeHang },
+		scene: func(n int, g *vmtest.Guest) {
+			time.AfterFunc(10*time.Second, func() { g.Print(console(t, "warning")) })
+			time.AfterFunc(30*time.Second, func() { g.Print(console(t, "hung_task")) })
+		},
+	}.perform(t)
+	r.expect(t, lines(runStart, up(1), "1 complaint  WARNING in lockdep_assert_cpus_held", "1 complaint  INFO: task hung in ",
+		"1 guest-end  retired: found what ends the run: INFO: task hung in ", runEnd)...)
 }
 
 // TestLastWords: a complaint that comes while the guest is being collected

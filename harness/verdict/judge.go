@@ -174,6 +174,13 @@ func (j *judge) guestEnd(e history.Event) {
 	}
 }
 
+// AboutKernel reports whether a complaint says something about the kernel
+// under test. What doesn't is a fault of somebody else's, and a run with it is
+// unknown.
+func AboutKernel(f splat.Finding) bool {
+	return f.Type != splat.TypeLostSight && f.Title != splat.InitDied
+}
+
 // consoleFindings reads a guest's console log.
 func (j *judge) consoleFindings(number int, g *guestTrace) {
 	for _, f := range splat.Find(j.in.Consoles[number]) {

@@ -16,6 +16,7 @@ import (
 	"plugstorm/harness/history"
 	"plugstorm/harness/known"
 	"plugstorm/harness/report"
+	"plugstorm/harness/splat"
 	"plugstorm/harness/verdict"
 	"plugstorm/harness/vm"
 )
@@ -134,6 +135,16 @@ func readConsoles(dir string) (map[int][]byte, error) {
 type knownFile struct {
 	set  *known.Set // nil for none
 	path string     // as --known takes it
+}
+
+// unexplained reports whether a complaint, seen on a machine that runs a kernel
+// release, is a finding that no known issue explains.
+func (k knownFile) unexplained(f splat.Finding, machine, release string) bool {
+	if !verdict.AboutKernel(f) {
+		return false
+	}
+	_, found := k.set.Match(f, machine, release)
+	return !found
 }
 
 // loadKnown loads the known issues that --known names.

@@ -12,6 +12,7 @@ import (
 	"plugstorm/harness/blame"
 	"plugstorm/harness/history"
 	"plugstorm/harness/run"
+	"plugstorm/harness/splat"
 	"plugstorm/harness/vm"
 	"plugstorm/images"
 )
@@ -45,10 +46,14 @@ func (a *app) runMachine(ctx context.Context, p *plan, m *vm.Machine) error {
 			Prebuilt: kernel.Prebuilt, Omitted: kernel.Omitted,
 		},
 	}
-	runError := run.Run(ctx, run.Config{
+	config := run.Config{
 		Case: c, Machine: m, Backend: vm.QEMU, Accel: accel, Emulator: emulator, Version: version,
 		Scenario: p.scenario.For(kernel.Prebuilt), Replay: p.steps[m.Name], Dir: dir, Watch: a.ui.run,
-	})
+	}
+	if p.flags.first {
+		config.Until = func(f splat.Finding) bool { return p.known.unexplained(f, m.Name, kernel.Release) }
+	}
+	runError := run.Run(ctx, config)
 	a.ui.close()
 	judged, err := judgeDir(dir, p.known)
 	if err == nil {
@@ -115,6 +120,9 @@ func (f *runFlags) command(p *plan, machine string) []string {
 	}
 	if p.source.Baseline != nil {
 		words = append(words, fmt.Sprintf("--baseline=%v", *p.source.Baseline))
+	}
+	if f.first {
+		words = append(words, "--first")
 	}
 	if f.ignoreDefects {
 		words = append(words, "--ignore-defects")

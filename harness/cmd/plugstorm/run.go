@@ -44,6 +44,7 @@ type runFlags struct {
 	out      string
 	json     bool
 	known    string
+	first    bool
 
 	ignoreDefects bool
 }
@@ -77,6 +78,7 @@ otherwise; --patch and --plant are applied to a private copy. The exit code is
 	flags.StringVar(&f.suite, "suite", suites.Smoke.Name, "what to do: "+names(schedule.Scenarios.Names()))
 	flags.Int64Var(&f.seed, "seed", 0, "seed of the schedule, 0 or more (default random, always printed)")
 	flags.DurationVar(&f.duration, "duration", 0, "length of the storm on each machine, boots excluded (default the suite's)")
+	flags.BoolVar(&f.first, "first", false, "end with the first finding that no known issue explains")
 	flags.StringVar(&f.accel, "accel", "auto", "auto, kvm or tcg")
 	flags.BoolVar(&f.ignoreDefects, "ignore-defects", false, "don't steer around QEMU's known defects: is a newer QEMU rid of them?")
 	flags.StringVar(&f.out, "out", "", "run directory, new or empty (default below plugstorm-runs)")
