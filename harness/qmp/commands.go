@@ -110,6 +110,14 @@ func SendBreak(ctx context.Context, m Monitor, chardev string) error {
 	return m.Do(ctx, "chardev-send-break", map[string]string{"id": chardev}, nil)
 }
 
+// Human asks QEMU's human monitor, whose answers are for people only: their
+// form is promised to nobody.
+func Human(ctx context.Context, m Monitor, line string) (string, error) {
+	var answer string
+	err := m.Do(ctx, "human-monitor-command", map[string]string{"command-line": line}, &answer)
+	return answer, err
+}
+
 func query[T any](ctx context.Context, m Monitor, command string) (T, error) {
 	var reply T
 	err := m.Do(ctx, command, nil, &reply)

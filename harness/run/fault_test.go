@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -172,6 +174,9 @@ func TestSilence(t *testing.T) {
 		r.expect(t, lines(runStart, up(1), "1 silent  "+told, "1 guest-end  retired: silent: "+told, up(2), timeUp(2), runEnd)...)
 		if silent := r.steps(history.Silent, 1)[0]; silent.At < 35*time.Second || silent.At > 40*time.Second || !strings.HasSuffix(silent.Text, "QEMU says the guest is running") {
 			t.Errorf("at %s: %s", silent.At, silent.Text)
+		}
+		if state, err := os.ReadFile(filepath.Join(r.specs[0].Dir, "qemu.state")); !strings.Contains(string(state), "==== info registers -a\n") {
+			t.Errorf("QEMU's view of the guest isn't kept: %q, %v", state, err)
 		}
 	})
 	t.Run("of a slow guest", func(t *testing.T) {

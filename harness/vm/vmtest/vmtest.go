@@ -12,6 +12,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -75,6 +76,11 @@ type Guest struct {
 
 // Start starts a fake guest. ctx bounds the start only; VM.Close ends it.
 func Start(ctx context.Context, s vm.Spec, c Character) (*Guest, error) {
+	if s.Dir != "" { // as QEMU's back end does
+		if err := os.MkdirAll(s.Dir, 0o755); err != nil {
+			return nil, err
+		}
+	}
 	g := &Guest{
 		spec: s, character: c, console: make(chan []byte), spoilt: make(chan error, 1), unread: make(chan struct{}), ended: make(chan struct{}),
 		qemu: newQEMU(s.Machine), kernel: newKernel(s),

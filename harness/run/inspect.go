@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package run
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"plugstorm/harness/qmp"
+)
+
+// stateFile is where a guest that fell silent is described, in its directory.
+const stateFile = "qemu.state"
+
+// stateQuestions are what QEMU's human monitor is asked about a silent guest:
+// where its CPUs are, whether they are halted, and whether an interrupt or a
+// timer is on its way to them. A machine without one of these says so.
+var stateQuestions = []string{"info registers -a", "info lapic", "info pic"}
+
+// inspect gathers what can be known of a guest that shows no life, for whoever
+// has to tell the kernel's fault from QEMU's: QEMU's view of its CPUs, and then
+// the kernel's, which answers a SysRq typed on the console if it still takes
+// interrupts: stacks of all CPUs (l), blocked tasks (w), timers (q).
+func (g *guest) inspect() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(g.ctx), g.vm.Deadline(collectLimit))
+	defer cancel()
+	var state []byte
+	for _, question := range stateQuestions {
+		answer, err := qmp.Human(ctx, g.vm.Monitor, question)
+		if err != nil {
+			answer = err.Error()
+		}
+		state = fmt.Appendf(state, "==== %s\n%s\n", question, answer)
+	}
+	if err := os.WriteFile(filepath.Join(g.vm.Spec.Dir, stateFile), state, 0o644); err != nil {
+		g.blame(err)
+	}
+	for _, key := range []byte("lwq") {
+		short, cancel := context.WithTimeout(ctx, g.vm.Deadline(sysrqLimit))
+		_ = g.vm.TypeSysRq(short, key) // a guest that hears nothing tells nothing
+		cancel()
+	}
+	g.waitQuiet(ctx)
+}
