@@ -5,59 +5,16 @@ package lockdep
 import (
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
 // Limits on what a report may make us keep. Lines come from an untrusted guest.
 const (
-	maxChain = 256
-	maxHeld  = 128
-	maxStack = 128
-)
-
-// A kindPattern recognises the heading of one kind.
-type kindPattern struct {
-	mark string
-	kind Kind
-}
-
-var kinds = []kindPattern{
-	{"possible circular locking dependency detected", Circular},
-	{"possible recursive locking detected", Recursive},
-	{"-safe -> ", IRQUnsafe},
-	{"possible irq lock inversion dependency detected", IRQInversion},
-	{"inconsistent lock state", InconsistentState},
-	{"bad unlock balance detected", BadUnlock},
-	{"held lock freed", HeldLockFreed},
-	{"still has locks held", StillHeld},
-	{"lock held when returning to user space", ReturnsHolding},
-	{"nvalid wait context", InvalidWait},
-	{"ested lock was not taken", NestNotTaken},
-	{"suspicious RCU usage", SuspiciousRCU},
-}
-
-// KindOf reads the kind from a report's heading line, or returns "".
-func KindOf(heading string) Kind {
-	for _, k := range kinds {
-		if strings.Contains(heading, k.mark) {
-			return k.kind
-		}
-	}
-	return ""
-}
-
-var (
-	// "ffff8880 (&x->lock#2/1){+.+.}-{3:3}, at: func+0x1/0x2" and its older and
-	// shorter forms: no address, no wait types, "[<ffff>]" before the function.
-	lockRE = regexp.MustCompile(`^\s*(?:#\d+:\s*)?(?:([0-9a-f]{8,16})\s+)?\(((?:[^{}]|\{\})+?)\)\{([^}]*)\}(?:-\{\d+:\d+\})?(?:,\s*at:\s*(?:\[<[^>]*>\]\s*)?([A-Za-z_][\w.]*))?`)
-	linkRE = regexp.MustCompile(`^\s*-> #(\d+) \((.+)\)\{[^}]*\}(?:-\{\d+:\d+\})?:`)
-	newRE  = regexp.MustCompile(`^\s*\((.+)\)\{[^}]*\}(?:-\{\d+:\d+\})? -> \((.+)\)\{[^}]*\}`)
-	// The task that complains; a comm may hold blanks and slashes.
-	taskRE    = regexp.MustCompile(`^\s*(\S.*?/\d+)(?: \[HC\d.*\])? (?:is trying to|just changed the state|takes|is freeing memory|is leaving the kernel)`)
-	usageRE   = regexp.MustCompile(`^inconsistent \{([^}]*)\} -> \{([^}]*)\} usage`)
-	releaseRE = regexp.MustCompile(`is trying to release lock \((.+)\) at:`)
-	frameRE   = regexp.MustCompile(`^\s*(?:\[<?[0-9a-f]+>?\]\s*){0,2}([A-Za-z_][\w.$]*)\+0x[0-9a-f]+/0x[0-9a-f]+`)
+	maxChain  = 256 // links, classes, usages
+	maxHeld   = 128 // locks of a task, and tasks; MAX_LOCK_DEPTH is 48
+	maxStack  = 128 // frames
+	maxSteps  = 64
+	maxString = 512 // bytes of a rule or a name
 )
 
 // Parse reads a complaint: its lines in order, without time stamps and caller
@@ -71,133 +28,178 @@ func Parse(lines []string) (*Report, bool) {
 	if kind == "" {
 		return nil, false
 	}
-	p := parser{report: &Report{Kind: kind}, classes: map[string]bool{}}
+	p := newParser(kind)
+	p.heading(printable(lines[0]))
 	for _, line := range lines[1:] {
-		p.line(line)
+		p.line(printable(line))
 	}
 	p.finish()
 	return p.report, true
 }
 
-// A section is the part of a report that the current line is in.
-type section int
-
-const (
-	inIntro   section = iota
-	inTried           // next lock line is the one being acquired
-	inHolding         // next lock line is the conflicting one
-	inNewEdge         // next line is "(A){..} -> (B){..}"
-	inChain           // stacks of "-> #n" links
-	inExists          // next line is "A --> B --> C"
-	inHeld            // " #0: ..." lines
-	inOther
-)
-
+// A parser reads one report, line by line. Each part of a report begins with
+// a line of its own (see openings), which says how the lines after it are read.
 type parser struct {
 	report  *Report
-	section section
-	exists  []string // the classes of "Chain exists of", in order
-	newEdge *Edge
+	body    func(p *parser, line string) // reads the lines of the current part; nil skips them
+	stack   *[]string                    // takes the frames that come, if not nil
+	trace   []string                     // the final stack: of the task that complains
 	classes map[string]bool
+
+	links  []numberedLink // "-> #n", as printed: in reverse order
+	exists []string       // "Chain exists of", in order
+	fresh  *Edge          // the new dependency of an irq order
+
+	irq irqParts
 }
 
-// openings maps the text that opens a section to it. The order matters where
-// one text contains another.
-var openings = []struct {
-	text string
-	to   section
-}{
-	{"is trying to acquire", inTried},
-	{"is trying to lock", inTried},
-	{"just changed the state of lock", inTried},
-	{"] takes:", inTried},
-	{"with a lock still held there", inTried},
-	{"already holding", inHolding},
-	{"would create a new lock dependency", inNewEdge},
-	{"the existing dependency chain", inChain},
-	{"Chain exists of", inExists},
-	{" held by ", inHeld},
-	{"other info that might help us", inOther},
-	{"stack backtrace:", inOther},
-	{"the dependencies between", inOther},
+// A numberedLink is a link with its place in the chain.
+type numberedLink struct {
+	n int
+	Link
 }
+
+func newParser(kind Kind) *parser {
+	p := &parser{report: &Report{Kind: kind}, classes: map[string]bool{}}
+	p.irq.into = &p.irq.second
+	return p
+}
+
+// An opening is text that begins a part of a report.
+type opening struct {
+	text  string
+	begin func(p *parser, line string)
+}
+
+// openings in the order in which they are tried. The first text that a line
+// holds decides.
+var openings = slices.Concat([]opening{
+	{"is trying to acquire", (*parser).tries},
+	{"is trying to lock", (*parser).tries},
+	{"just changed the state of lock", (*parser).tries},
+	{"] takes:", (*parser).tries},
+	{"with a lock still held there", (*parser).tries},
+	{"is trying to release lock (", (*parser).releases},
+	{"is trying to contend lock (", (*parser).releases},
+	{"already holding", func(p *parser, _ string) { p.body = (*parser).holding }},
+	{"is not holding:", func(p *parser, _ string) { p.body = (*parser).nest }},
+	{"the existing dependency chain", func(p *parser, _ string) { p.body = (*parser).chain }},
+	{"Chain exists of", func(p *parser, _ string) { p.body = (*parser).chainExists }},
+	{"unsafe locking scenario", func(p *parser, _ string) { p.body = (*parser).scenario }},
+	{"*** DEADLOCK ***", func(*parser, string) {}},
+	{" held by ", (*parser).heldBy},
+	{"is leaving the kernel", (*parser).task},
+	{"is exiting with locks", (*parser).task},
+	{"state was registered at:", (*parser).registered},
+	{"stack backtrace:", (*parser).backtrace},
+	{"Call Trace:", (*parser).backtrace},
+	{"Call trace:", (*parser).backtrace},
+	{"rcu_scheduler_active = ", (*parser).rcuState},
+	{"RCU used illegally from ", (*parser).rcuIllegal},
+	{"workfn=", (*parser).workFunction},
+	{"last function: ", (*parser).workFunction},
+}, irqOpenings, []opening{
+	{"other info that might help us", func(*parser, string) {}},
+	{"Preemption disabled at", func(*parser, string) {}},
+	{"irq event stamp", func(*parser, string) {}},
+})
 
 func (p *parser) line(line string) {
-	if p.report.Task == "" {
-		if m := taskRE.FindStringSubmatch(line); m != nil {
-			p.report.Task = m[1]
-		}
-	}
-	if m := usageRE.FindStringSubmatch(line); m != nil {
-		p.report.Usage = m[1] + " -> " + m[2]
-	}
-	if m := releaseRE.FindStringSubmatch(line); m != nil {
-		p.report.Tried = &Lock{Name: m[1], Class: p.class(m[1])}
-	}
-	for _, o := range openings {
-		if strings.Contains(line, o.text) {
-			p.section = o.to
+	for i := range openings {
+		if strings.Contains(line, openings[i].text) {
+			p.body, p.stack = nil, nil
+			openings[i].begin(p, line)
 			return
 		}
 	}
-	p.content(line)
-}
-
-func (p *parser) content(line string) {
-	switch p.section {
-	case inTried:
-		p.lock(line, &p.report.Tried)
-	case inHolding:
-		p.lock(line, &p.report.Holding)
-	case inNewEdge:
-		if m := newRE.FindStringSubmatch(line); m != nil {
-			p.newEdge = &Edge{From: p.class(m[1]), To: p.class(m[2])}
-			p.section = inOther
-		}
-	case inChain:
-		p.chain(line)
-	case inExists:
-		if strings.Contains(line, " --> ") {
-			for _, name := range strings.Split(line, " --> ") {
-				p.exists = append(p.exists, p.class(name))
-			}
-			p.section = inOther
-		}
-	case inHeld:
-		if l := parseLock(line); l != nil && len(p.report.Held) < maxHeld {
-			p.report.Held = append(p.report.Held, *l)
-		}
+	switch {
+	case p.loose(line):
+	case p.frame(line):
+	case p.body != nil:
+		p.body(p, line)
 	}
 }
 
-// lock keeps the first lock line of a section.
-func (p *parser) lock(line string, into **Lock) {
-	l := parseLock(line)
-	if l == nil {
-		return
+// frame adds a frame to the stack that is being read.
+func (p *parser) frame(line string) bool {
+	if p.stack == nil {
+		return false
 	}
-	if *into == nil {
-		*into = l
+	fn := parseFrame(line)
+	if fn == "" {
+		return false
 	}
-	p.class(l.Name)
-	p.section = inOther
+	if len(*p.stack) < maxStack {
+		*p.stack = append(*p.stack, fn)
+	}
+	return true
 }
 
-// chain reads "-> #n" headings and the stack under each.
-func (p *parser) chain(line string) {
-	links := &p.report.Chain
-	if m := linkRE.FindStringSubmatch(line); m != nil {
-		if n, err := strconv.Atoi(m[1]); err == nil && n < maxChain && len(*links) < maxChain {
-			*links = append(*links, Link{Class: p.class(m[2])})
+var (
+	// The task that complains; a comm may hold blanks and slashes.
+	taskRE    = regexp.MustCompile(`^\s*(\S.*?/\d+)(?: \[HC\d.*\])? (?:is trying to|just changed the state|takes|is freeing memory|is leaving the kernel|is exiting)`)
+	usageRE   = regexp.MustCompile(`^\s*inconsistent \{([^}]*)\} -> \{([^}]*)\} usage`)
+	contextRE = regexp.MustCompile(`^\s*context-\{(\d+):\d+\}`)
+	commRE    = regexp.MustCompile(`\bPID: (\d+) Comm: (.+?) (?:Not tainted|Tainted)`)
+	rcuSiteRE = regexp.MustCompile(`^\s*(\S+\.[chSly]:\d+) (\S.*?)!?$`)
+	stillRE   = regexp.MustCompile(`(?:WARNING|BUG): (.+/\d+) still has locks held`)
+	leakRE    = regexp.MustCompile(`workqueue leaked [a-zA-Z, ]*: (.+?)(?:\[(\d+)\]|/(0x[0-9a-f]+|-?\d+)/(\d+))`)
+)
+
+// heading reads what the first line says besides the kind.
+func (p *parser) heading(line string) {
+	r := p.report
+	switch r.Kind {
+	case IRQUnsafe:
+		if before, _, ok := strings.Cut(line, "-safe -> "); ok {
+			r.Usage = irqState(before[strings.LastIndexAny(before, " :[")+1:])
 		}
-		return
-	}
-	if m := frameRE.FindStringSubmatch(line); m != nil && len(*links) > 0 {
-		last := &(*links)[len(*links)-1]
-		if len(last.Stack) < maxStack {
-			last.Stack = append(last.Stack, m[1])
+	case StillHeld:
+		if m := stillRE.FindStringSubmatch(line); m != nil {
+			r.Task = m[1]
+		}
+	case WorkLeak:
+		if m := leakRE.FindStringSubmatch(line); m != nil {
+			r.Task = m[1] + "/" + m[2] + m[4]
 		}
 	}
+}
+
+// loose reads the lines that stand for themselves.
+func (p *parser) loose(line string) bool {
+	r := p.report
+	if r.Task == "" && strings.Contains(line, " Comm: ") {
+		if m := commRE.FindStringSubmatch(line); m != nil {
+			r.Task = m[2] + "/" + m[1]
+			return true
+		}
+	}
+	switch r.Kind {
+	case InconsistentState:
+		if m := usageRE.FindStringSubmatch(line); m != nil {
+			r.Usage = m[1] + " -> " + m[2]
+			return true
+		}
+	case InvalidWait:
+		if m := contextRE.FindStringSubmatch(line); m != nil {
+			r.Context = number(m[1])
+			p.body = nil
+			return true
+		}
+	case SuspiciousRCU:
+		if m := rcuSiteRE.FindStringSubmatch(line); m != nil && r.Rule == "" && p.stack == nil {
+			r.Where, r.Rule = strings.TrimPrefix(clip(m[1]), "./"), clip(m[2])
+			return true
+		}
+	}
+	return false
+}
+
+func clip(s string) string {
+	if len(s) > maxString {
+		s = strings.ToValidUTF8(s[:maxString], "")
+	}
+	return strings.TrimSpace(s)
 }
 
 // class normalises a name and notes the class.
@@ -207,62 +209,4 @@ func (p *parser) class(name string) string {
 		p.classes[c] = true
 	}
 	return c
-}
-
-func (p *parser) finish() {
-	r := p.report
-	slices.Reverse(r.Chain) // lockdep prints it in reverse order
-	switch r.Kind {
-	case Circular:
-		p.circle()
-	case Recursive:
-		if r.Tried != nil && r.Holding != nil {
-			r.Edges = []Edge{{From: r.Holding.Class, To: r.Tried.Class}}
-		}
-	case IRQUnsafe, IRQInversion:
-		p.existing()
-	case StillHeld, ReturnsHolding:
-		for _, l := range r.Held {
-			p.class(l.Name)
-		}
-	}
-	for c := range p.classes {
-		r.Classes = append(r.Classes, c)
-	}
-	slices.Sort(r.Classes)
-}
-
-// circle makes the cycle's edges: each link was acquired under the one before
-// it, and the new acquisition closes the circle from the last one back to #0.
-func (p *parser) circle() {
-	r := p.report
-	for i := 1; i < len(r.Chain); i++ {
-		r.Edges = append(r.Edges, Edge{From: r.Chain[i-1].Class, To: r.Chain[i].Class})
-	}
-	switch {
-	case len(r.Chain) > 1:
-		r.Edges = append(r.Edges, Edge{From: r.Chain[len(r.Chain)-1].Class, To: r.Chain[0].Class})
-	case r.Tried != nil && r.Holding != nil: // the chain is cut off
-		r.Edges = []Edge{{From: r.Holding.Class, To: r.Tried.Class}}
-	}
-}
-
-// existing makes edges from "Chain exists of", or from the new dependency
-// where the chain is too short for lockdep to print one.
-func (p *parser) existing() {
-	for i := 1; i < len(p.exists); i++ {
-		p.report.Edges = append(p.report.Edges, Edge{From: p.exists[i-1], To: p.exists[i]})
-	}
-	if len(p.report.Edges) == 0 && p.newEdge != nil {
-		p.report.Edges = []Edge{*p.newEdge}
-	}
-}
-
-// parseLock reads a line that names a lock, or returns nil.
-func parseLock(line string) *Lock {
-	m := lockRE.FindStringSubmatch(line)
-	if m == nil {
-		return nil
-	}
-	return &Lock{Addr: m[1], Name: m[2], Class: NormalizeClass(m[2]), Usage: m[3], At: m[4]}
 }

@@ -21,6 +21,8 @@ type Wait struct {
 	Holds  []Object `json:"holds,omitempty"`  // the locks it holds, oldest first
 	Stack  []string `json:"stack,omitempty"`  // innermost first, without offsets
 	Worker string   `json:"worker,omitempty"` // of a kworker: the function of its work item
+
+	Kthread bool `json:"kthread,omitempty"` // it is a kernel thread: its name is the kernel's, not a user's
 }
 
 // An Object is what a task waits for or holds.
@@ -76,5 +78,5 @@ const (
 	Holds    Why = "holds"    // the kernel lists it as holder, or names it as owner
 	Queued   Why = "queued"   // it waits for the same lock to write, ahead of a reader
 	Runs     Why = "runs"     // it is the thread, or runs the work item, that is waited for, by name
-	Inferred Why = "inferred" // nothing names it, but it is the only one that fits: it waits for what the waiter holds
+	Inferred Why = "inferred" // the dump doesn't say so, but it is the only one that fits (see Reader.Graph)
 )
