@@ -134,6 +134,16 @@ func (k *Kernel) below(dir string) *Kernel {
 	return &abs
 }
 
+// ModulesDir is the directory that holds the kernel's modules, unstripped, ""
+// if it has none. With Vmlinux it is what explains the kernel's stacks; there
+// are lines only if the kernel was built with the feature debuginfo.
+func (k *Kernel) ModulesDir() string {
+	for _, file := range k.Modules {
+		return filepath.Dir(file) // they are all in one: see pack
+	}
+	return ""
+}
+
 // files lists all files of a kernel.
 func (k *Kernel) files() []string {
 	files := slices.Collect(maps.Values(k.Modules))
