@@ -85,7 +85,7 @@ var _ = Describe("a deadlock of our own", Label("hang"), func() {
 			}
 			It("is explained: "+kind+" on "+machine.Name, labels, func() {
 				dir := newRunDir()
-				code, r := plugstorm("run", "--json", "--first", "--machine", machine.Name, "--suite", "hang-"+kind, "--seed", "1", "--out", dir)
+				code, r := plugstorm("run", "--json", "--machine", machine.Name, "--suite", "hang-"+kind, "--seed", "1", "--out", dir)
 				Expect(code).To(Equal(1))
 				Expect(r.faults()).To(BeEmpty())
 				Expect(r.unknown()).To(ContainElement(And(
@@ -96,7 +96,7 @@ var _ = Describe("a deadlock of our own", Label("hang"), func() {
 	}
 
 	It("is lockdep's if lockdep may see it", Label("x86_64", "validated", "on-demand"), func() {
-		code, r := plugstorm("run", "--json", "--first", "--machine", "x86_64", "--suite", "hang-validated", "--seed", "1", "--out", newRunDir())
+		code, r := plugstorm("run", "--json", "--machine", "x86_64", "--suite", "hang-validated", "--seed", "1", "--out", newRunDir())
 		Expect(code).To(Equal(1))
 		Expect(r.unknown()).To(ConsistOf(And(HaveField("Type", "LOCKDEP"), HaveField("Locks", ConsistOf("deadlock_a", "deadlock_b")))))
 	})

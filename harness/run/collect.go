@@ -32,11 +32,21 @@ func (g *guest) collect(why error) {
 		}
 		g.stopWorkloads(ctx)
 	} else {
+		g.letSpeak(ctx)
 		g.sysrq(ctx, 'd')
 		g.sysrq(ctx, 'w')
 	}
 	g.waitQuiet(ctx)
 	g.live.settle(0)
+}
+
+// letSpeak lets the kernel come to the end of what it is saying, for a while:
+// khungtaskd lists all locks after its complaints, and a SysRq would speak into
+// that list.
+func (g *guest) letSpeak(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, g.vm.Deadline(sysrqLimit))
+	defer cancel()
+	g.waitQuiet(ctx)
 }
 
 // sysrq asks the kernel for a report on its console, through the agent or,

@@ -74,6 +74,7 @@ func (r *runner) oneGuest(parent context.Context) error {
 	g.side.Go(g.watchQEMU)
 	g.side.Go(g.watchConsole)
 	g.side.Go(g.watchHost)
+	g.side.Go(g.settleConsole)
 	if err := g.boot(); err != nil {
 		end(err)
 		return fmt.Errorf("%w: %w", errBoot, err)

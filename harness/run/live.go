@@ -22,7 +22,7 @@ type live struct {
 	mu        sync.Mutex
 	scanner   *splat.Scanner
 	complaint func(splat.Finding)
-	tail      []byte    // the end of the last piece: a heartbeat may be cut
+	line      []byte    // the beginning of the line that isn't whole yet, up to maxLine bytes
 	sign      time.Time // the last sign of life
 	output    time.Time // the last console output that wasn't a mere heartbeat: they never stop
 }
@@ -37,18 +37,24 @@ func (l *live) feed(data []byte) {
 	l.mu.Lock()
 	_, _ = l.scanner.Write(data)
 	now := time.Now()
-	l.tail = append(l.tail, data...)
-	beat := bytes.Contains(l.tail, heartbeat)
-	if beat {
-		l.sign = now
+	for line := range bytes.Lines(data) {
+		l.line = append(l.line, line[:min(len(line), maxLine-len(l.line))]...)
+		if line[len(line)-1] != '\n' {
+			break // it is whole or a mere heartbeat: the next piece tells
+		}
+		if bytes.Contains(l.line, heartbeat) {
+			l.sign = now
+		} else {
+			l.output = now
+		}
+		l.line = l.line[:0]
 	}
-	if !beat || bytes.Count(data, []byte("\n")) > 1 {
-		l.output = now
-	}
-	l.tail = append(l.tail[:0], l.tail[max(0, len(l.tail)-len(heartbeat)+1):]...)
 	l.mu.Unlock()
 	l.report()
 }
+
+// maxLine is how much of a line is kept to see whether it is a heartbeat.
+const maxLine = 1024
 
 // report hands complete complaints on.
 func (l *live) report() {
@@ -106,6 +112,21 @@ func (g *guest) onConsole(c console.Chunk) error {
 	}
 	g.live.feed(c.Data)
 	return nil
+}
+
+// settleConsole completes complaints that nobody continues, until the guest's
+// storm ends.
+func (g *guest) settleConsole() {
+	ticker := time.NewTicker(healthEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-g.ctx.Done():
+			return
+		case <-ticker.C:
+			g.live.settle(g.vm.Deadline(settleAfter))
+		}
+	}
 }
 
 // onComplaint ends the guest's storm when a complaint means that it is no

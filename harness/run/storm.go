@@ -159,7 +159,6 @@ func (g *guest) watchHealth() {
 			return
 		}
 		g.progress("storming")
-		g.live.settle(g.vm.Deadline(settleAfter))
 		if g.history.Err() != nil {
 			g.end(lost(blame.Host, "", "recording failed"))
 			return

@@ -26,6 +26,7 @@ type Scenario struct {
 	Lanes     []Lane             // run side by side, each step by step
 	Workloads []op.WorkloadStart // run in the guest from the start to the end
 	Length    time.Duration      // default duration of a run, boots excluded
+	First     bool               // end with the first finding: there is nothing to learn after it
 
 	KernelArgs []string // in addition to the machine's
 }

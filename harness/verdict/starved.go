@@ -40,10 +40,12 @@ func (g *guestTrace) starved(at time.Duration) float64 {
 
 // excuse files a complaint about time from a starved guest as the host's
 // fault, and reports whether it did. Other complaints are as true on a busy
-// host as on an idle one.
+// host as on an idle one, and so is a cycle of tasks that wait for each other:
+// no amount of time ends it.
 func (j *judge) excuse(number int, at time.Duration, f splat.Finding) bool {
 	share := j.guest(number).starved(at)
-	if f.Type != splat.TypeHang || share <= starvedShare {
+	proven := f.Waits != nil && len(f.Waits.Cycle) > 0
+	if f.Type != splat.TypeHang || proven || share <= starvedShare {
 		return false
 	}
 	j.verdict.Faults = append(j.verdict.Faults, Fault{

@@ -3,6 +3,7 @@
 package verdict_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -20,6 +21,11 @@ func TestStarved(t *testing.T) {
 	hung := func() *record { return clean().step(1, 70, 100, addDIMM("dimm1"), op.Hung) }
 	silent := clean().at(100, history.Event{Type: history.Silent, Guest: 1, Text: "no heartbeat"})
 	stall := clean().say(1, 100, "[   98.000000][    C1] watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [kworker/1:2:77]\n")
+	abba, err := os.ReadFile("../splat/testdata/hung_task/x86-abba.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	deadlock, _, _ := strings.Cut(string(abba), "======== expected")
 	for _, tt := range []struct {
 		name   string
 		record *record
@@ -36,6 +42,7 @@ func TestStarved(t *testing.T) {
 		{"starved long before", host(hung(), 1, 39, 0.9), verdict.Found},
 		{"starved long after", host(hung(), 1, 120, 0.9), verdict.Found},
 		{"another guest starved", host(hung(), 2, 99, 0.9), verdict.Found},
+		{"tasks that wait for each other", host(clean().say(1, 100, deadlock), 1, 99, 0.9), verdict.Found},
 		{"a complaint that has nothing to do with time", host(clean().say(1, 100, warning("f")), 1, 99, 0.9), verdict.Found},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

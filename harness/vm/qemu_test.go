@@ -75,7 +75,8 @@ func sockets(t *testing.T, dir string) []string {
 
 // TestUnquickGuest: deadlines never shrink.
 func TestUnquickGuest(t *testing.T) {
-	v := &VM{slowness: 0.25}
+	v := &VM{Spec: Spec{Machine: &Machine{BootReference: 4 * time.Second}}}
+	v.boot.Store(int64(time.Second))
 	if v.Slowness() != 1 || v.Deadline(time.Second) != time.Second {
 		t.Errorf("slowness is %f", v.Slowness())
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"plugstorm/harness/agent"
@@ -70,11 +71,11 @@ type VM struct {
 	Started time.Time     // when QEMU was started
 	Devices *Devices      // what we plugged, and where it is
 
-	slowness float64
-	links    *links
-	process  Process
-	console  *follower
-	closing  sync.Once
+	boot    atomic.Int64 // how long it took, in nanoseconds; 0 until the agent is up
+	links   *links
+	process Process
+	console *follower
+	closing sync.Once
 }
 
 // Done is closed when QEMU has ended and its console has been read to the end,
@@ -97,8 +98,11 @@ func (v *VM) ConsoleError() error { return v.console.err }
 // Budget says how much vCPU hotplug the defects of this QEMU leave.
 func (v *VM) Budget() Budget { return BudgetOf(v.Spec.Machine, v.Spec.Accel, v.Spec.Version) }
 
-// Slowness is the guest's boot time over the machine's reference, at least 1.
-func (v *VM) Slowness() float64 { return max(1, v.slowness) }
+// Slowness is the guest's boot time over the machine's reference, at least 1,
+// and 1 until the guest is up.
+func (v *VM) Slowness() float64 {
+	return max(1, float64(v.boot.Load())/float64(v.Spec.Machine.BootReference))
+}
 
 // Deadline stretches a time measured on the reference host by the guest's
 // slowness.
@@ -127,7 +131,7 @@ func (v *VM) WaitAgent(ctx context.Context) (agent.Hello, error) {
 	client, hello, err := v.links.hello(ctx)
 	if err == nil {
 		v.Agent = client
-		v.slowness = float64(time.Since(v.Started)) / float64(v.Spec.Machine.BootReference)
+		v.boot.Store(int64(time.Since(v.Started)))
 		return hello, nil
 	}
 	select {

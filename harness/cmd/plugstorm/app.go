@@ -20,6 +20,7 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	ui             *ui
+	color          bool   // stdout is a terminal that may be coloured
 	cache          string // our cache directory
 	env            []string
 	interactive    bool // somebody can be asked
@@ -28,10 +29,11 @@ type app struct {
 
 func newApp() *app {
 	terminal := term.IsTerminal(int(os.Stderr.Fd())) && os.Getenv("TERM") != "dumb"
-	plain := os.Getenv("NO_COLOR") != "" // https://no-color.org
+	plain := os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" // https://no-color.org
 	return &app{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		ui:          newUI(os.Stderr, terminal, terminal && !plain),
+		color:       term.IsTerminal(int(os.Stdout.Fd())) && !plain,
 		cache:       cacheDir(),
 		env:         os.Environ(),
 		interactive: terminal && term.IsTerminal(int(os.Stdin.Fd())),

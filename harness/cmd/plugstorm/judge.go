@@ -28,7 +28,7 @@ const (
 )
 
 func (a *app) judgeCommand() *cobra.Command {
-	var json bool
+	var json, lkml bool
 	var knownPath string
 	c := &cobra.Command{
 		Use:   "judge DIR",
@@ -42,20 +42,27 @@ what it showed, by today's rules. It writes verdict.json and report.txt anew.`,
 			if err != nil {
 				return err
 			}
-			return a.judge(args[0], set, json)
+			if json && lkml {
+				return blame.Errorf(blame.User, "see plugstorm judge --help", "--json and --lkml exclude each other")
+			}
+			return a.judge(args[0], set, json, lkml)
 		},
 	}
 	c.Flags().BoolVar(&json, "json", false, "print one JSON object (docs/json.md)")
+	c.Flags().BoolVar(&lkml, "lkml", false, "print a mail about each finding of the kernel's that no known issue explains, ready to be sent")
 	c.Flags().StringVar(&knownPath, "known", "default", "known-issues file, 'default' for ours, 'none'")
 	return c
 }
 
-func (a *app) judge(dir string, set knownFile, json bool) error {
+func (a *app) judge(dir string, set knownFile, json, lkml bool) error {
 	dir, dirs, err := machineDirs(dir)
 	if err != nil {
 		return err
 	}
 	p := &plan{flags: &runFlags{json: json}, known: set, dir: dir}
+	if lkml {
+		p.print = mailFindings
+	}
 	for _, d := range dirs {
 		m, err := judgeDir(d, set)
 		if err != nil {

@@ -50,7 +50,7 @@ func (a *app) runMachine(ctx context.Context, p *plan, m *vm.Machine) error {
 		Case: c, Machine: m, Backend: vm.QEMU, Accel: accel, Emulator: emulator, Version: version,
 		Scenario: p.scenario.For(kernel.Prebuilt), Replay: p.steps[m.Name], Dir: dir, Watch: a.ui.run,
 	}
-	if p.flags.first {
+	if p.flags.first || p.scenario.First {
 		config.Until = func(f splat.Finding) bool { return p.known.unexplained(f, m.Name, kernel.Release) }
 	}
 	runError := run.Run(ctx, config)

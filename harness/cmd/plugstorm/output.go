@@ -47,11 +47,14 @@ func (a *app) writeReport(p *plan, incomplete bool) error {
 		return err
 	}
 	a.ui.close()
-	format := report.Text
-	if p.flags.json {
-		format = report.JSON
+	write := report.Text.Write
+	switch {
+	case p.print != nil:
+		write = p.print
+	case p.flags.json:
+		write = report.JSON.Write
 	}
-	if err := format.Write(a.stdout, r); err != nil {
+	if err := write(a.stdout, r); err != nil {
 		return blame.On(blame.Host, err, "")
 	}
 	if r.Status != verdict.Clean {

@@ -154,8 +154,11 @@ func TestTriageJSONIsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := jsondoc.Documented(string(page), "## triage")
-	if diff := cmp.Diff(jsondoc.Fields(reflect.TypeFor[triaged]()), got); diff != "" {
-		t.Errorf("docs/json.md doesn't describe the fields that there are (-):\n%s", diff)
+	for heading, object := range map[string]reflect.Type{
+		"## triage": reflect.TypeFor[triaged](), "## triage --same": reflect.TypeFor[compared](),
+	} {
+		if diff := cmp.Diff(jsondoc.Fields(object), jsondoc.Documented(string(page), heading)); diff != "" {
+			t.Errorf("%s of docs/json.md doesn't describe the fields that there are (-):\n%s", heading, diff)
+		}
 	}
 }

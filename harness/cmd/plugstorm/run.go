@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"math/rand/v2"
@@ -160,6 +161,7 @@ type plan struct {
 	replayOf string
 	recorded map[string]string // the recorded kernels' keys, by machine
 	report   report.Run
+	print    func(io.Writer, *report.Run) error // instead of the report; may be nil
 }
 
 func (a *app) plan(f *runFlags, seeded, baselined bool) (*plan, error) {

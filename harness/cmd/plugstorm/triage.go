@@ -3,118 +3,121 @@
 package main
 
 import (
-	"compress/gzip"
-	"encoding/json"
-	"fmt"
-	"io"
-	"os"
-	"strings"
+	"context"
+	"slices"
 
-	"github.com/klauspost/compress/zstd"
 	"github.com/spf13/cobra"
 
 	"plugstorm/harness/blame"
-	"plugstorm/harness/console"
-	"plugstorm/harness/report"
 	"plugstorm/harness/splat"
+	"plugstorm/harness/triage"
 	"plugstorm/harness/verdict"
 )
 
+// triageFlags are the flags of triage.
+type triageFlags struct {
+	json, lkml, same bool
+	dot, svg         string // files to write
+	vmlinux, modules string
+}
+
 func (a *app) triageCommand() *cobra.Command {
-	var asJSON bool
+	f := &triageFlags{}
 	c := &cobra.Command{
 		Use:   "triage FILE...|-",
 		Short: "find the kernel's complaints in any console log",
-		Long: `Triage reads console logs (plain, .gz, .zst, or standard input as -) and names
-every kernel complaint in them. The exit code is 1 if there is one.`,
-		Example: "  plugstorm triage console.log\n  dmesg | plugstorm triage --json -",
-		Args:    cobra.MinimumNArgs(1),
-		RunE:    func(_ *cobra.Command, args []string) error { return a.triage(args, asJSON) },
+		Long: `Triage names and explains every kernel complaint in console logs and in mails
+that quote or attach one: plain or packed with gzip or zstd (up to 4 GiB
+unpacked), mailboxes, standard input as -. What a file is, its content says.
+
+With --same it says whether two logs show the same bug, and why.
+
+Exit codes: 0 no complaint, 1 at least one, 2 wrong usage, 3 an input couldn't
+be read; with --same 0 the same bug, 1 different ones, 3 the logs don't tell.`,
+		Example: `  plugstorm triage console.log
+  dmesg | plugstorm triage --json -
+  plugstorm triage --lkml --vmlinux vmlinux console.log
+  plugstorm triage --svg deadlock.svg mail.mbox
+  plugstorm triage --same theirs.log ours.log.zst`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := f.check(args); err != nil {
+				return err
+			}
+			return a.triage(c.Context(), args, f)
+		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line for each input (docs/json.md)")
+	c.Flags().BoolVar(&f.json, "json", false, "print one JSON object a line for each input (docs/json.md)")
+	c.Flags().BoolVar(&f.lkml, "lkml", false, "print a mail about each complaint, ready to be sent")
+	c.Flags().BoolVar(&f.same, "same", false, "say whether two logs show the same bug")
+	c.Flags().StringVar(&f.dot, "dot", "", "draw lock cycles and hangs into `FILE`, for Graphviz")
+	c.Flags().StringVar(&f.svg, "svg", "", "draw lock cycles and hangs into `FILE`, as a picture")
+	c.Flags().StringVar(&f.vmlinux, "vmlinux", "", "add source lines, from the debug information in `FILE`")
+	c.Flags().StringVar(&f.modules, "modules", "", "look for modules with debug information below `DIR`")
 	return c
 }
 
-// A triaged is what --json prints for an input.
-type triaged struct {
-	Version  int             `json:"version"`
-	File     string          `json:"file"`
-	Findings []splat.Finding `json:"findings"`
-}
-
-func (a *app) triage(files []string, asJSON bool) error {
-	found := false
-	for _, file := range files {
-		data, err := a.readLog(file)
-		if err != nil {
-			return err
-		}
-		t := triaged{Version: report.JSONVersion, File: file, Findings: append([]splat.Finding{}, splat.Find(data)...)}
-		found = found || len(t.Findings) > 0
-		if asJSON {
-			encoder := json.NewEncoder(a.stdout)
-			encoder.SetEscapeHTML(false)
-			err = encoder.Encode(t)
-		} else {
-			err = printTriaged(a.stdout, t)
-		}
-		if err != nil {
-			return blame.On(blame.Host, err, "")
-		}
-	}
-	if found {
-		return verdictError{verdict.Found}
-	}
-	return nil
-}
-
-// readLog reads an input whole, unpacked.
-func (a *app) readLog(file string) ([]byte, error) {
-	in := a.stdin
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return nil, blame.On(blame.User, err, "name a console log, or - for standard input")
-		}
-		defer f.Close()
-		in = f
-	}
-	in, err := unpack(in, file)
-	if err == nil {
-		var data []byte
-		if data, err = io.ReadAll(in); err == nil {
-			return data, nil
-		}
-	}
-	return nil, blame.On(blame.User, fmt.Errorf("%s: %w", file, err), "")
-}
-
-func unpack(in io.Reader, file string) (io.Reader, error) {
+// check refuses what makes no sense together.
+func (f *triageFlags) check(args []string) error {
+	const next = "see plugstorm triage --help"
 	switch {
-	case strings.HasSuffix(file, ".gz"):
-		return gzip.NewReader(in)
-	case strings.HasSuffix(file, ".zst"):
-		return zstd.NewReader(in, zstd.WithDecoderConcurrency(1))
+	case f.json && f.lkml:
+		return blame.Errorf(blame.User, next, "--json and --lkml exclude each other")
+	case f.same && len(args) != 2:
+		return blame.Errorf(blame.User, next, "--same compares two logs, not %d", len(args))
+	case f.same && (f.lkml || f.dot != "" || f.svg != ""):
+		return blame.Errorf(blame.User, next, "--same goes with --json and with symbols only")
+	case f.modules != "" && f.vmlinux == "":
+		return blame.Errorf(blame.User, "name the kernel's vmlinux too", "--modules without --vmlinux")
 	}
-	return in, nil
-}
-
-func printTriaged(w io.Writer, t triaged) error {
-	if len(t.Findings) == 0 {
-		_, err := fmt.Fprintf(w, "%s: no complaint\n", console.Escape(t.File))
+	if err := checkOutputs(f.dot, f.svg); err != nil {
 		return err
 	}
-	for _, f := range t.Findings {
-		_, err := fmt.Fprintf(w, "%s:%d-%d: %s\n    %s, identity %s\n", console.Escape(t.File), f.Start, f.End,
-			console.Escape(f.Title), f.Type, console.Escape(f.Identity))
-		for _, frame := range f.Stack {
-			if err == nil {
-				_, err = fmt.Fprintf(w, "        %s\n", console.Escape(frame))
-			}
-		}
-		if err != nil {
+	return checkInputs(args)
+}
+
+// triage reads all inputs, whatever happens with some of them, and tells of
+// each before it reads the next.
+func (a *app) triage(ctx context.Context, files []string, f *triageFlags) error {
+	symbols, err := openSymbols(f)
+	if err != nil {
+		return err
+	}
+	defer symbols.close()
+	if f.same {
+		return a.same(ctx, files, f, symbols)
+	}
+	status := verdict.Clean
+	drawn := &triage.Log{}
+	for _, file := range files {
+		log, err := a.readLog(ctx, file)
+		if ctx.Err() != nil {
 			return err
 		}
+		if err != nil {
+			a.ui.error(err)
+			status = verdict.Merge(status, verdict.Unknown)
+		}
+		symbols.locate(log)
+		if slices.ContainsFunc(log.Findings, isComplaint) {
+			status = verdict.Found
+		}
+		if err := a.printLog(log, f); err != nil {
+			return err
+		}
+		if f.dot != "" || f.svg != "" {
+			drawn.Findings = append(drawn.Findings, log.Findings...)
+		}
+	}
+	if err := a.draw(drawn, f); err != nil {
+		return err
+	}
+	if status != verdict.Clean {
+		return verdictError{status}
 	}
 	return nil
 }
+
+// isComplaint reports whether a finding is about the kernel: that lockdep ran
+// out of room is not.
+func isComplaint(f triage.Finding) bool { return f.Type != splat.TypeLostSight }
