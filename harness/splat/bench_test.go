@@ -4,10 +4,15 @@ package splat
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
+	"time"
 )
+
+var runDir = flag.String("run-dir", "", "a run directory whose consoles BenchmarkRun reads, with their real pace")
 
 // bootLog makes an ordinary log of about n bytes without a complaint.
 func bootLog(n int) []byte {
@@ -42,41 +47,81 @@ func BenchmarkComplaintAtEnd(b *testing.B) {
 	benchmark(b, append(bootLog(8<<20), complaint...), 1)
 }
 
-// The adversarial inputs: nothing but frames inside an open report, one
-// endless line, interleaved callers, a complaint in every line.
-func BenchmarkFrames(b *testing.B) {
-	benchmark(b, append([]byte("BUG: KASAN: x in f+0x1/0x2\n"), bytes.Repeat([]byte("Call Trace:\n f+0x1/0x2\n"), 1<<18)...), -1)
-}
-
-func BenchmarkEndlessLine(b *testing.B) {
-	benchmark(b, bytes.Repeat([]byte("BUG: KASAN: "), 1<<19), -1)
-}
-
-func BenchmarkInterleaved(b *testing.B) {
-	var log bytes.Buffer
-	for i := 0; log.Len() < 4<<20; i++ {
-		fmt.Fprintf(&log, "[   12.000000][T%d] WARNING: CPU: 1 PID: 1 at a.c:1 f%d+0x1/0x2\n[   12.000000][T%d] Call Trace:\n", i%97, i%13, i%89)
+// BenchmarkAdversaries reads what is meant to be expensive.
+func BenchmarkAdversaries(b *testing.B) {
+	for _, a := range adversaries {
+		b.Run(a.name, func(b *testing.B) { benchmark(b, a.log(1<<20), -1) })
 	}
-	benchmark(b, log.Bytes(), -1)
 }
 
-func BenchmarkComplaints(b *testing.B) {
-	benchmark(b, bytes.Repeat([]byte("WARNING: CPU: 1 PID: 1 at a.c:1 f+0x1/0x2\n"), 1<<17), -1)
+// BenchmarkHuge reads 100 MB each of what an attacker would send first.
+func BenchmarkHuge(b *testing.B) {
+	for _, a := range adversaries {
+		switch a.name {
+		case "headings of stacks", "one line of anchors", "callers' frames":
+			b.Run(a.name, func(b *testing.B) { benchmark(b, a.log(100<<20), -1) })
+		}
+	}
 }
 
+// BenchmarkRun reads a run's consoles (-run-dir) in the small pieces in which
+// a run gets them, and says which part of a core that takes at their pace.
+func BenchmarkRun(b *testing.B) {
+	files, err := filepath.Glob(filepath.Join(*runDir, "*", "console.log"))
+	if err != nil || *runDir == "" || len(files) == 0 {
+		b.Skip("-run-dir names no run directory")
+	}
+	for _, file := range files {
+		log, err := os.ReadFile(file)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(filepath.Base(filepath.Dir(file)), func(b *testing.B) {
+			before := usage(b)
+			for b.Loop() {
+				scan(pieces(log, 200), true)
+			}
+			spent := time.Duration(usage(b)-before) * time.Microsecond / time.Duration(b.N)
+			b.ReportMetric(100*spent.Seconds()/uptime(log).Seconds(), "%core")
+		})
+	}
+}
+
+// uptime returns the time of the last stamped line.
+func uptime(log []byte) time.Duration {
+	last := time.Microsecond
+	for line := range bytes.Lines(log) {
+		l := lex(bytes.TrimRight(line[:min(len(line), maxLine)], "\n"))
+		last = max(last, time.Duration(l.Stamp)*time.Microsecond)
+	}
+	return last
+}
+
+func pieces(log []byte, n int) [][]byte {
+	var all [][]byte
+	for len(log) > 0 {
+		n = min(n, len(log))
+		all, log = append(all, log[:n]), log[n:]
+	}
+	return all
+}
+
+// benchmark reports the rate per second of CPU time too: other load on the
+// host doesn't enter into that.
 func benchmark(b *testing.B, log []byte, want int) {
 	b.SetBytes(int64(len(log)))
 	b.ReportAllocs()
+	before := usage(b)
 	for b.Loop() {
 		s := NewScanner()
-		for rest := log; len(rest) > 0; {
-			n := min(len(rest), 64<<10)
-			s.Write(rest[:n])
-			rest = rest[n:]
+		for _, p := range pieces(log, 64<<10) {
+			s.Write(p)
 		}
 		s.Flush()
 		if want >= 0 && len(s.ready) != want {
 			b.Fatalf("%d findings, want %d", len(s.ready), want)
 		}
 	}
+	spent := usage(b) - before
+	b.ReportMetric(float64(len(log))*float64(b.N)/float64(max(spent, 1)), "MB/cpu-s")
 }

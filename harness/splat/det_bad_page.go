@@ -17,7 +17,7 @@ var BadPage = register(&Detector{
 		f.Type, f.Blinds = TypeNone, true
 		_, from := r.After("Call Trace:")
 		f.Stack = r.traceStack(max(from, 0))
-		f.in("BUG: "+m[1], f.Stack, "free_unref", "free_pages", "bad_page", "free_page", "__free_", "release_pages", "skb_release", "sk_skb_reason", "netif_receive_skb")
+		f.in("BUG: "+m[1], f.Stack, "free_unref", "free_pages", "bad_page", "free_page", "__free_", "release_pages", "put_page", "folio_put", "folios_put", "skb_release", "sk_skb_reason", "netif_receive_skb")
 		f.Corrupted = f.Corrupted || len(f.Stack) == 0
 	},
 })

@@ -2,29 +2,38 @@
 
 package splat
 
-import "strings"
+import (
+	"strings"
+
+	"plugstorm/harness/lockdep"
+)
 
 // BadUnlock reads reports about unlocking what isn't locked.
 var BadUnlock = register(&Detector{
 	Name: "bad_unlock",
-	Doc: "A lock released that the task doesn't hold (kernel/locking/lockdep.c print_unlock_imbalance_bug). " +
+	Doc: "A lock released, or waited for, that nobody holds (kernel/locking/lockdep.c print_unlock_imbalance_bug, " +
+		"print_lock_contention_bug). " +
 		"Identity: the lock class and the releasing function.",
-	Anchors: []string{"bad unlock balance"},
-	Begins:  matching(`(?:WARNING|BUG): bad unlock balance detected!`),
+	Anchors: []string{"bad unlock balance", "bad contention detected"},
+	Begins:  matching(`(?:WARNING|BUG): bad (?:unlock balance|contention) detected!`),
 	Closes:  closesBacktrace,
 	Read: func(r *Report, f *Finding) {
 		f.Type, f.Blinds = TypeLockdep, true
 		f.Locks = r.locks()
 		f.Stack = r.backtrace()
 		var at []string
-		if _, i := r.After("is trying to release lock"); i >= 0 {
+		if _, i := r.After(" lock ("); i >= 0 {
 			for _, e := range r.events() {
 				if e.line > i && e.kind == frame {
 					at = append(at, e.fn)
 				}
 			}
 		}
-		f.in(severity(r.Head())+": bad unlock balance", at)
+		what := ": bad unlock balance"
+		if f.Locks != nil && f.Locks.Kind == lockdep.BadContention {
+			what = ": bad contention"
+		}
+		f.in(severity(r.Head())+what, at)
 		f.lockIdentity()
 		if fn := f.culprit(); fn != "" {
 			f.Identity += " by " + fn

@@ -11,8 +11,8 @@ import (
 var Fault = register(&Detector{
 	Name: "fault",
 	Doc: "A page fault the kernel can't handle: x86 \"BUG: unable to handle page fault\" and \"kernel NULL pointer dereference\", " +
-		"powerpc \"BUG: Unable to handle kernel data access\" and \"Kernel attempted to read user page\" (arch/x86/mm/fault.c, arch/powerpc/mm/fault.c), arm64 " +
-		"\"Unable to handle kernel paging request\". Identity: the faulting function and its two noteworthy callers.",
+		"powerpc \"BUG: Unable to handle kernel data access\" and \"Kernel attempted to read user page\" (arch/x86/mm/fault.c, arch/powerpc/mm/fault.c), arm64, riscv, s390x, loongarch and mips " +
+		"\"Unable to handle kernel ...\" (mm/fault.c of each). Identity: the faulting function and its two noteworthy callers.",
 	Anchors: []string{"able to handle kernel", "able to handle page fault", "NULL pointer dereference", "Kernel attempted to ", "able to handle unknown"},
 	Begins:  faultRE.MatchString,
 	Sequel: func(first *Report, message string) bool {
@@ -24,7 +24,7 @@ var Fault = register(&Detector{
 })
 
 var (
-	faultRE    = regexp.MustCompile(`BUG: (?:[Uu]nable to handle|[Kk]ernel NULL pointer)|^Unable to handle kernel |^(?:BUG: )?Kernel attempted to \w+ user page`)
+	faultRE    = regexp.MustCompile(`BUG: (?:[Uu]nable to handle|[Kk]ernel NULL pointer)|^(?:CPU \d+ )?Unable to handle kernel |^(?:BUG: )?Kernel attempted to \w+ user page`)
 	attemptRE  = regexp.MustCompile(`Kernel attempted to`)
 	cutFaultRE = regexp.MustCompile(`BUG: [Uu]nable to handle kernel *$`)
 	nullRE     = regexp.MustCompile(`NULL pointer dereference`)
@@ -44,6 +44,9 @@ func readFault(r *Report, f *Finding) {
 		f.Type = TypeNull
 	} else if m := userPageRE.FindStringSubmatch(r.Head()); m != nil && len(strings.TrimLeft(m[1], "0")) <= 3 {
 		prefix, f.Type = "BUG: unable to handle kernel NULL pointer dereference", TypeNull
+	}
+	if strings.Contains(r.Head(), "access to user memory") { // arm64, riscv
+		prefix = "BUG: unable to handle kernel access to user memory"
 	}
 	f.in(prefix, f.Stack)
 	f.also("bad-access")

@@ -34,8 +34,9 @@ var (
 	// accounting of an address space that ends with a remainder (kernel/fork.c check_mm).
 	accounting = regexp.MustCompile(`^(?:Bad rss-counter state|non-zero \w+ on freeing mm)`)
 	genericRE  = regexp.MustCompile(`^(\[ )?(BUG|WARNING|INFO): +(\S.*)`)
-	// harmless are lines that look like complaints and are none.
-	harmless = regexp.MustCompile(`INFO: (?:lockdep is turned off|Stall ended before|NMI handler|recovery required)|took too long|workqueue cpumask`)
+	// harmless are lines that look like complaints and are none, or only go on
+	// with one (debug_show_blocker, kernel/hung_task.c).
+	harmless = regexp.MustCompile(`INFO: (?:lockdep is turned off|Stall ended before|NMI handler|recovery required|task .* (?:is )?blocked on an? [\w-]+(?:,| likely ))|took too long|workqueue cpumask`)
 	// harmlessWarning: the kernel's or a program's warnings to the administrator.
 	harmlessWarning = regexp.MustCompile(`^(?:/|the mand mount|See |\w+: |Spectre|CPU:|[A-Z][a-z]+ .*(?:deprecated|mitigation)|` + "`" + `)`)
 )

@@ -11,7 +11,8 @@ import (
 var HungTask = register(&Detector{
 	Name: "hung_task",
 	Doc: "A task blocked for longer than hung_task_timeout_secs (kernel/hung_task.c check_hung_task). " +
-		"Identity: the three innermost functions that it is blocked in, waiting primitives left out.",
+		"Identity: the cycle of waits that it leads into, or what its chain of waits ends in (Explain); where the log doesn't " +
+		"show that, the three innermost functions that it is blocked in, waiting primitives left out.",
 	Anchors: []string{"blocked for more than", "can't die for more than", " for more than "},
 	Begins:  hungRE.MatchString,
 	Read:    readHungTask,

@@ -23,7 +23,7 @@ var (
 	kasanRE     = regexp.MustCompile(`BUG: KASAN: ([a-z-]+(?: or [a-z-]+)?) in ` + symbol + `(?:\+0x|[ /]|$)`)
 	kasanOnRE   = regexp.MustCompile(`BUG: KASAN: ([a-z-]+) on address`)
 	accessRE    = regexp.MustCompile(`\b(Read|Write) (?:of size \d+|at addr )`)
-	kasanTextRE = regexp.MustCompile(`BUG: KASAN: (.*)`)
+	kasanTextRE = regexp.MustCompile(`BUG: KASAN: ?(.*)`)
 	freeKindRE  = regexp.MustCompile(`^(?:double-free or )?invalid-free$|^double-free$`)
 )
 

@@ -11,9 +11,10 @@ import (
 var LockdepDeadlock = register(&Detector{
 	Name: "lockdep_deadlock",
 	Doc: "Deadlocks that lockdep predicts: circular dependency, recursive locking, irq lock inversion, X-safe -> X-unsafe order " +
-		"(kernel/locking/lockdep.c). Identity: the kind and the sorted set of lock-class edges of the cycle; neither functions nor tasks.",
-	Anchors: []string{"possible circular locking", "possible recursive locking", "possible irq lock inversion", "IRQ-safe -> "},
-	Begins:  matching(`(?:WARNING|INFO): (?:possible (?:circular locking dependency|recursive locking|irq lock inversion dependency) detecte|\w+IRQ-safe -> \w+IRQ-unsafe lock order detecte)`),
+		"(kernel/locking/lockdep.c). Identity: the kind and the sorted set of lock-class edges of the cycle, of a recursion also the " +
+		"function that acquires the lock again; neither tasks nor stacks (lockdep.Report.Signature).",
+	Anchors: []string{"possible circular locking", "possible recursive locking", "possible irq lock inversion", "-safe -> "},
+	Begins:  matching(`(?:WARNING|INFO): (?:possible (?:circular locking dependency|recursive locking|irq lock inversion dependency) detecte|[A-Za-z_-]+-safe -> [A-Za-z_-]+-unsafe lock order detecte)`),
 	Closes:  closesBacktrace,
 	Read:    readDeadlock,
 })

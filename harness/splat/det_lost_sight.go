@@ -8,9 +8,13 @@ import "regexp"
 var LostSight = register(&Detector{
 	Name: "lost_sight",
 	Doc: "lockdep ran out of one of its tables and switched itself off (kernel/locking/lockdep.c print_lockdep_off). " +
-		"No defect of the kernel: raise LOCKDEP_BITS, LOCKDEP_CHAINS_BITS or LOCKDEP_STACK_TRACE_BITS. Identity: the table.",
-	Anchors: []string{"BUG: MAX_"},
-	Begins:  matching(`BUG: MAX_\w+ too low!`),
+		"No defect of the kernel: raise LOCKDEP_BITS, LOCKDEP_CHAINS_BITS, LOCKDEP_STACK_TRACE_BITS or LOCKDEP_CIRCULAR_QUEUE_BITS; only MAX_LOCK_DEPTH " +
+		"can mean that a task piles locks up. \"INFO: lockdep is turned off.\" is none: it repeats what was found before. Identity: the table.",
+	Anchors: []string{"BUG: MAX_", "turning off the locking correctness validator", "Increase LOCKDEP_CIRCULAR_QUEUE_BITS"},
+	Begins:  lostRE.MatchString,
+	Sequel: func(first *Report, message string) bool {
+		return !first.stacked() && !tableRE.MatchString(message)
+	},
 	Read: func(r *Report, f *Finding) {
 		f.Title = lostRE.FindString(r.Head())
 		f.Type, f.Blinds = TypeLostSight, true
@@ -19,4 +23,7 @@ var LostSight = register(&Detector{
 	},
 })
 
-var lostRE = regexp.MustCompile(`BUG: MAX_\w+ too low!`)
+var (
+	tableRE = regexp.MustCompile(`BUG: MAX_\w+ too low!`)
+	lostRE  = regexp.MustCompile(tableRE.String() + `|turning off the locking correctness validator|Increase LOCKDEP_CIRCULAR_QUEUE_BITS`)
+)

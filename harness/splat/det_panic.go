@@ -34,6 +34,9 @@ var consequences = []string{"Fatal exception", "panic_on_warn set", "hung_task: 
 	"kernel: panic_on_warn", "KASAN: panic_on_warn", "UBSAN: panic_on_warn", "Machine halted", "Hard LOCKUP", "RCU Stall"}
 
 func isConsequence(message string) bool {
+	if strings.HasPrefix(message, "---[ end ") {
+		return true
+	}
 	m := panicRE.FindStringSubmatch(message)
 	return m != nil && hasAnyPrefix(m[1], consequences)
 }
@@ -63,7 +66,7 @@ func readPanic(r *Report, f *Finding) {
 		text = strings.TrimPrefix(InitDied, "kernel panic: ")
 	}
 	text = scrub(devErrorRE.ReplaceAllString(text, ""))
-	f.Title = "kernel panic: " + strings.TrimRight(text, ". ")
+	f.Title = "kernel panic: " + strings.TrimRight(strings.TrimSuffix(text, "]---"), ". ")
 }
 
 // stackOverflow turns the alternatives of a stall, which such a report is

@@ -8,7 +8,7 @@ import "regexp"
 var RCUStall = register(&Detector{
 	Name: "rcu_stall",
 	Doc: "An RCU grace period that is stuck (kernel/rcu/tree_stall.h, tree_exp.h, tasks.h). " +
-		"Identity: the function through which the stalled CPU got where it loops, see dispatchers.",
+		"Identity: the function through which the stalled CPU got where it loops, see dispatchers; of a task in a cycle of waits, that cycle (Explain).",
 	Anchors: []string{"detected stall", "detected expedited stall"},
 	Begins:  rcuStallRE.MatchString,
 	Sequel: func(first *Report, _ string) bool {

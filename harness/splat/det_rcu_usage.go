@@ -2,7 +2,7 @@
 
 package splat
 
-import "regexp"
+import "strings"
 
 // SuspiciousRCU reads reports about RCU-protected data used without protection.
 var SuspiciousRCU = register(&Detector{
@@ -15,9 +15,6 @@ var SuspiciousRCU = register(&Detector{
 	Read:    readSuspiciousRCU,
 })
 
-// "mm/slub.c:123 suspicious rcu_dereference_check() usage!"
-var rcuSiteRE = regexp.MustCompile(`^\s*(\S+\.[chS]):\d+ (.+)`)
-
 func readSuspiciousRCU(r *Report, f *Finding) {
 	word := severity(r.Head())
 	f.Type = TypeLockdep
@@ -25,20 +22,15 @@ func readSuspiciousRCU(r *Report, f *Finding) {
 		f.Type = TypeNone
 	}
 	f.Locks = r.locks()
-	site := ""
-	for i := range r.lines {
-		if m := rcuSiteRE.FindStringSubmatch(r.lines[i].Message); m != nil {
-			site = m[1] + " " + m[2]
-			break
-		}
-	}
-	if site == "" {
+	if f.Locks == nil || f.Locks.Rule == "" {
 		f.Title, f.Type, f.Corrupted = heading(r.Head()), TypeWarning, true
 		return
 	}
 	f.Stack = r.backtrace()
 	f.in(word+": suspicious RCU usage", f.Stack, "rcu", "kmem", "slab", "malloc", "calloc", "zalloc")
-	f.Identity = "suspicious_rcu: " + scrub(site)
+	file, _, _ := strings.Cut(f.Locks.Where, ":")
+	f.Identity = "suspicious_rcu: " + scrub(file+" "+f.Locks.Rule)
+	f.Task = f.Locks.Task
 	if fn := f.culprit(); fn != "" {
 		f.Identity += " in " + fn
 	}

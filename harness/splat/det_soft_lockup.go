@@ -8,7 +8,7 @@ import "regexp"
 var SoftLockup = register(&Detector{
 	Name: "soft_lockup",
 	Doc: "A CPU that hasn't scheduled for 2*watchdog_thresh seconds (kernel/watchdog.c watchdog_timer_fn). " +
-		"Identity: the function through which the CPU got where it loops, see dispatchers.",
+		"Identity: the function through which the CPU got where it loops, see dispatchers; of a task in a cycle of waits, that cycle (Explain).",
 	Anchors: []string{"soft lockup"},
 	Begins:  matching(`BUG: soft lockup - CPU#\d+`),
 	Read: func(r *Report, f *Finding) {

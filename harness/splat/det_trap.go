@@ -13,7 +13,7 @@ var Trap = register(&Detector{
 	Doc: "CPU exceptions: general protection fault, divide error, invalid opcode, stack segment, double fault, alignment, " +
 		"machine check, and powerpc's \"Oops: Kernel access of bad area\" where nothing was said before it. Identity: the faulting function and its two noteworthy callers.",
 	Anchors: []string{"general protection", "divide error", "divide_error", "invalid opcode", "stack segment", "double fault", "Internal error:", "Unhandled fault",
-		"Alignment trap", "Oops: ", "Machine check in kernel mode"},
+		"Alignment trap", "Oops: ", "Machine check in kernel mode", ": 0000 [#", " ilc:", "Oops [#", "Oops[#", "Oops - "},
 	Begins: func(message string) bool { return trapOf(message) != nil },
 	Sequel: func(first *Report, message string) bool {
 		return first.detector.Name != "panic" && trapIsSequel(message)
@@ -41,8 +41,16 @@ var trapKinds = []trapKind{
 	{regexp.MustCompile(`^Unhandled fault: `), "Unhandled fault", "bad-access", false},
 	{regexp.MustCompile(`^Internal error:`), "Internal error", "bad-access", true},
 	{regexp.MustCompile(`Oops: Machine check|Machine check in kernel mode`), "machine check", "", false},
+	{regexp.MustCompile(`^Oops: .*sig: \d+ \[#\d+\]|^Oops: (?:Oops: )?[0-9a-f]{4} `), "Oops", "bad-access", true},
+	{regexp.MustCompile(`^Oops(?: - [\w ()]+)? ?\[#\d+\]`), "Oops", "bad-access", true}, // riscv, mips, loongarch
+	{dieRE, "", "", true},
 	{regexp.MustCompile(`^Oops: `), "Oops", "bad-access", true},
 }
+
+// dieRE matches what die() prints for the rarer exceptions of x86 and s390, by
+// their name: "int3: 0000 [#1] SMP", on x86 since 6.10 with "Oops: " before it;
+// "specification exception: 0006 ilc:3 [#1] SMP".
+var dieRE = regexp.MustCompile(`^(?:Oops: )?([a-z][a-z0-9 ]*[a-z0-9]): [0-9a-f]{4} (?:ilc:\d )?\[#\d+\]`)
 
 func trapOf(message string) *trapKind {
 	for i := range trapKinds {
@@ -65,7 +73,11 @@ func readTrap(r *Report, f *Finding) {
 	s := r.faultStack()
 	f.Stack = s.all()
 	r.fault = bare(s.at)
-	f.in(k.title, f.Stack)
+	title := k.title
+	if title == "" {
+		title = dieRE.FindStringSubmatch(r.Head())[1]
+	}
+	f.in(title, f.Stack)
 	if k.family != "" {
 		f.also(k.family)
 	}

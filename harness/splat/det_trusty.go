@@ -28,4 +28,4 @@ var Trusty = register(&Detector{
 	},
 })
 
-var trustyRE = regexp.MustCompile(`(?:panic \(.*?\):(?: DEBUG)?|trusty: 0x[0-9a-f]+\):) (ASSERT FAILED|[^:]*?)(?: at \(.*?\))?: (.*)`)
+var trustyRE = regexp.MustCompile(`(?:panic \(.*?\):(?: DEBUG)?|trusty: 0x[0-9a-f]+\):) (ASSERT FAILED|[^:]*?)(?: at \(.*?\))?: ?(.*)`)

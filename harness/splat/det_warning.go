@@ -15,6 +15,7 @@ var Warning = register(&Detector{
 		"Identity: the function that warned and its two noteworthy callers.",
 	Anchors: []string{"WARNING: "},
 	Begins:  warningRE.MatchString,
+	Sequel:  afterLockNotice,
 	Read:    readWarning,
 })
 
@@ -66,6 +67,7 @@ func readWarning(r *Report, f *Finding) {
 		f.Stack = append([]string{fn}, frames...)
 	}
 	r.fault = fn
+	r.lockRule(f, fn)
 	if strings.HasPrefix(fn, "lockdep_assert") {
 		// The assertion is the complaint, whoever trips over it.
 		f.Title = "WARNING in " + fn
@@ -97,11 +99,14 @@ func orCorrupted(fn string) string {
 }
 
 // traced reports whether the report has a stack trace, even an empty one.
+// riscv prints it behind the registers without a heading.
 func (r *Report) traced() bool {
+	registers := false
 	for _, e := range r.events() {
-		if e.kind == trace {
+		if e.kind == trace || registers && e.kind == frame {
 			return true
 		}
+		registers = registers || e.register == "epc "
 	}
 	return false
 }

@@ -18,6 +18,7 @@ var lastFunctionRE = regexp.MustCompile(`(?:last function: |workfn=)([\w.]+)`)
 
 func readWorkqueueLeak(r *Report, f *Finding) {
 	what := leakRE.FindString(r.Head())
+	f.Locks = r.locks()
 	f.Stack = r.traceStack(0)
 	fn := corrupted
 	for i := range r.lines {

@@ -90,11 +90,14 @@ func containsAny(s string, subs []string) bool {
 	return false
 }
 
-func hasAnyPrefix(s string, prefixes []string) bool {
+func hasAnyPrefix(s string, prefixes []string) bool { return prefixOf(s, prefixes) != "" }
+
+// prefixOf returns the first of the prefixes that s begins with, or "".
+func prefixOf(s string, prefixes []string) string {
 	for _, p := range prefixes {
 		if strings.HasPrefix(s, p) {
-			return true
+			return p
 		}
 	}
-	return false
+	return ""
 }

@@ -20,7 +20,14 @@ func (f *Finding) in(prefix string, frames []string, own ...string) {
 	if fn == "" {
 		fn, f.Corrupted = corrupted, true
 	}
-	f.Title = prefix + " in " + syscallBody(fn)
+	short := syscallName(fn)
+	f.Title = prefix + " in " + short
+	if short != fn {
+		f.alt(prefix + " in " + fn)
+		if body := syscallBody(fn); body != fn {
+			f.alt(prefix + " in sys_" + body)
+		}
+	}
 	for _, top := range frames {
 		if top = bare(top); !isNoise(top) {
 			f.alt(prefix + " in " + top)
@@ -31,19 +38,36 @@ func (f *Finding) in(prefix string, frames []string, own ...string) {
 
 // culprit returns the function that the title ends in, or "".
 func (f *Finding) culprit() string {
-	i := strings.LastIndex(f.Title, " in ")
-	if i < 0 || f.Title[i+4:] == corrupted {
+	_, fn, _ := cutCulprit(f.Title)
+	if fn == corrupted {
 		return ""
 	}
-	return f.Title[i+4:]
+	return fn
 }
 
 // also adds the title that a family of complaints shares ("bad-access"), so
 // that the same bug seen in two ways can be told to be one.
 func (f *Finding) also(family string) {
-	if i := strings.LastIndex(f.Title, " in "); i >= 0 {
-		f.alt(family + f.Title[i:])
+	prefix, fn, ok := cutCulprit(f.Title)
+	if !ok {
+		return
 	}
+	f.alt(family + " in " + fn)
+	for _, alt := range f.Alt {
+		p, spelling, _ := cutCulprit(alt)
+		if p == prefix && strings.HasSuffix(spelling, "sys_"+strings.TrimPrefix(fn, "sys_")) {
+			f.alt(family + " in " + spelling)
+		}
+	}
+}
+
+// cutCulprit splits a title into what happened and where.
+func cutCulprit(title string) (what, fn string, ok bool) {
+	i := strings.LastIndex(title, " in ")
+	if i < 0 {
+		return title, "", false
+	}
+	return title[:i], title[i+4:], true
 }
 
 // syscallBody cuts what SYSCALL_DEFINE adds to the name of a call's body.
@@ -52,6 +76,18 @@ func syscallBody(fn string) string {
 		if rest, ok := strings.CutPrefix(fn, p); ok {
 			return rest
 		}
+	}
+	return fn
+}
+
+// wrapperPrefix is what each architecture's wrappers add to a call's name.
+var wrapperPrefix = regexp.MustCompile(`^(?:__(?:x64|ia32|arm64|s390x?|powerpc|riscv)_|(?:compat_)?(?:SyS|SYSC)_)`)
+
+// syscallName names a system call the same on every architecture.
+func syscallName(fn string) string {
+	fn = syscallBody(fn)
+	if m := wrapperPrefix.FindString(fn); len(m) < len(fn) {
+		return fn[len(m):]
 	}
 	return fn
 }
@@ -84,7 +120,7 @@ func (r *Report) finish(f *Finding) {
 		f.Stack[i] = bare(fn)
 	}
 	f.Title = sanitize(f.Title)
-	if strayStamp.MatchString(f.Title) {
+	if strings.Contains(f.Title, "[") && strayStamp.MatchString(f.Title) {
 		f.Corrupted = true
 	}
 	if r.hollow() {
@@ -102,6 +138,9 @@ func (r *Report) finish(f *Finding) {
 // who fills in task and CPU.
 func (r *Report) who(f *Finding) {
 	for i := range r.lines {
+		if !strings.Contains(r.lines[i].Message, " Comm: ") {
+			continue
+		}
 		if m := cpuRE.FindStringSubmatch(r.lines[i].Message); m != nil {
 			f.setCPU(m[1])
 			if f.Task == "" {
@@ -149,6 +188,9 @@ func sanitize(title string) string {
 // printable drops control characters and what isn't UTF-8: the text comes from
 // an untrusted guest and ends up in terminals and mails.
 func printable(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return s
+	}
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return -1

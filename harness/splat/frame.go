@@ -13,6 +13,8 @@ type event struct {
 	fn   string // function without offset, "" where the line has none (a user-space RIP)
 	from string // arm: the function's caller, which the line names too
 	line int    // index into Report.lines
+
+	register string // of a located one: which of registers names the function
 }
 
 type eventKind int
@@ -31,15 +33,22 @@ var traceMarks = []string{
 	"Allocated:", "Freed:", "Last potentially related work creation:", "Second to last potentially related work creation:",
 	"Uninit was stored to memory at:", "Uninit was created at:", "Local variable", "page last allocated", "page last free",
 	"allocated by task", "freed by task", "Free Stack:", "Allocation Stack:", "Last call_rcu():",
+	"Last Breaking-Event-Address:", // s390: a branch, not a frame
 }
+
+// registers begin the lines of a register dump that tell where the CPU was.
+var registers = []string{"RIP:", "EIP:", "IP:", "NIP ", "NIP:", "PC is at", "pc :", "epc ", "ERA:", "Krnl PSW"}
+
+// nowhere begins the same line where the CPU was somewhere without a name: in
+// user space, or at address 0.
+var nowhere = []string{"RIP: ", "EIP: ", "IP: ", "NIP "}
 
 var (
 	// x86 "RIP: 0010:f+0x1/0x2", "RIP: 0010:[<..>]  [<..>] f+0x..", "IP: f+..",
 	// "EIP: [<..>] f+..", powerpc "NIP [c0..] f+..", arm "PC is at f+..",
-	// arm64 "pc : f+..", riscv "epc : f+..".
-	registerRE = regexp.MustCompile(`^\s*(?:[RE]?IP:?|NIP|PC is at|pc :|epc :)\s*(?:[0-9a-f]{2,4}:)?(?:\[<?(?:0x)?[0-9a-f]+>?\]\s*){0,2}(?:0x[0-9a-f]+\s+)?` + symbol + `\+0x[0-9a-f]+/`)
-	// The CPU was somewhere without a name: in user space, or at address 0.
-	nowhereRE = regexp.MustCompile(`^\s*(?:[RE]?IP:|NIP) `)
+	// arm64 "pc : f+..", riscv "epc : f+..", mips "epc   : addr f+..",
+	// loongarch "ERA: addr f+..", s390 "Krnl PSW : mask addr (f+..)".
+	registerRE = regexp.MustCompile(`^(?:[RE]?IP:?|NIP|PC is at|e?pc +:|ERA:|Krnl PSW :)\s*(?:[0-9a-f]{2,4}:)?(?:\[<?(?:0x)?[0-9a-f]+>?\]\s*){0,2}(?:(?:0x)?[0-9a-f]+\s+){0,2}\(?` + symbol + `\+0x[0-9a-f]+/`)
 	// powerpc: "--- interrupt: 700 at f+0x1/0x2"; newer ones name no function.
 	interruptRE = regexp.MustCompile(`^--- (?:interrupt|Exception): \w+(?: at ` + symbol + `\+0x)?`)
 	armFrameRE  = regexp.MustCompile(`^\s*(?:\[<[0-9a-f]+>\] )?\(?([A-Za-z_][\w.]*)(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?\)? from (?:\[<[0-9a-f]+>\] )?\(?([A-Za-z_][\w.]*)`)
@@ -49,20 +58,28 @@ var (
 // symbol matches a function name, Rust's included.
 const symbol = `([A-Za-z_<][\w.$:<>*&, ]*?)`
 
+// x86 reports whether the event is located by a register of x86.
+func (e event) x86() bool { return strings.HasSuffix(e.register, "IP:") }
+
 // classify reads one message as an event. It reports false for other text.
 func classify(message string) (event, bool) {
 	switch {
 	case strings.Contains(message, "+0x"):
-		if m := registerRE.FindStringSubmatch(message); m != nil {
-			return event{kind: located, fn: m[1]}, true
+		at := strings.TrimLeft(message, " \t")
+		if register := prefixOf(at, registers); register != "" {
+			if m := registerRE.FindStringSubmatch(at); m != nil {
+				return event{kind: located, fn: m[1], register: register}, true
+			}
 		}
-		if m := interruptRE.FindStringSubmatch(message); m != nil {
-			return event{kind: interrupt, fn: m[1]}, true
+		if strings.HasPrefix(message, "--- ") {
+			if m := interruptRE.FindStringSubmatch(message); m != nil {
+				return event{kind: interrupt, fn: m[1]}, true
+			}
 		}
 		return parseFrame(message)
 	case containsAny(message, traceMarks) && !strings.HasSuffix(message, "stack backtrace:"):
 		return event{kind: trace}, true
-	case nowhereRE.MatchString(message):
+	case hasAnyPrefix(strings.TrimLeft(message, " \t"), nowhere):
 		return event{kind: located}, true
 	case strings.HasPrefix(message, "--- interrupt:"):
 		return event{kind: interrupt}, true

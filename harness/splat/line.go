@@ -22,68 +22,81 @@ type Line struct {
 	Cut     bool   // the input ended before the line did
 
 	Start, End int64 // offsets in the input; End is behind the newline
+
+	anchored bool // it contains an anchor of a detector
+}
+
+// completes reports whether the line is m printed again, in full.
+func (l *Line) completes(m *Line) bool {
+	return l.Stamp == m.Stamp && l.Caller == m.Caller && strings.HasPrefix(l.Message, m.Message)
 }
 
 // sameSource reports whether two lines come from one stream of messages. With
 // caller ids it is the task or CPU that printed them. A line without a time
 // stamp among stamped ones is not printk's: user space wrote it.
+//
+// Without caller ids (CONFIG_PRINTK_CALLER is off) nothing in a line says which
+// of two reports that mix it belongs to. Then all lines are one stream: the
+// first report is closed where the second one begins once it has shown a
+// stack, takes the second one's frames for its own before that, and a stack that
+// comes with no complaint (see intruders) closes it too.
 func (l *Line) sameSource(m *Line) bool {
 	return l.Stamped == m.Stamped && l.Caller == m.Caller
 }
 
-var (
-	// dmesg -T and journalctl -o short-* spell the time as a date.
-	dateRE   = regexp.MustCompile(`^\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}\](?:\[ *([TC]\d+)\])? ?`)
-	syslogRE = regexp.MustCompile(`^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ (?:kernel|kern\.\w+ kernel): `)
-	levelRE  = regexp.MustCompile(`^(?:> ?)+|^<\d{1,2}>|^[a-z]+ *:[a-z]+ *: `)
-	escapeRE = regexp.MustCompile("\x1b\\[[0-9;?]*[A-Za-z]")
-)
+var escapeRE = regexp.MustCompile("\x1b\\[[0-9;?]*[A-Za-z]")
 
 // lex takes a line apart. b has no newline and at most maxLine bytes.
 func lex(b []byte) Line {
 	b = bytes.TrimRight(b, "\r \t")
 	if bytes.IndexByte(b, 0x1b) >= 0 {
-		b = escapeRE.ReplaceAll(b, nil)
+		b = bytes.TrimRight(escapeRE.ReplaceAll(b, nil), "\r \t")
 	}
 	if bytes.IndexByte(b, '\r') >= 0 {
 		b = bytes.ReplaceAll(b, []byte("\r"), nil)
 	}
+	s := string(b)
 	// What stands before the stamp (a log level, a login prompt, user output
 	// without a newline, a mail's quote marks, syslog's own prefix) is dropped.
 	for from := 0; ; {
-		i := bytes.IndexByte(b[from:], '[')
+		i := strings.IndexByte(s[from:], '[')
 		if i < 0 {
-			return lexUnstamped(string(b))
+			return lexUnstamped(s)
 		}
 		from += i + 1
-		if l, ok := lexStamp(b[from:]); ok {
+		if l, ok := lexStamp(s[from:]); ok {
 			return l
 		}
 	}
 }
 
-// lexStamp reads "   12.345678][   T12] message"; the caller id may be missing.
-func lexStamp(b []byte) (Line, bool) {
-	i := blanks(b)
-	sec := digitsOf(b[i:])
+// lexStamp reads "   12.345678][   T12] message"; the caller id may be missing,
+// and dmesg -d writes the time since the line before behind the stamp.
+func lexStamp(s string) (Line, bool) {
+	i := blanks(s)
+	sec := digitsOf(s[i:])
 	dot := i + sec
-	if sec == 0 || len(b) < dot+8 || b[dot] != '.' || digitsOf(b[dot+1:]) != 6 || b[dot+7] != ']' {
+	if sec == 0 || len(s) < dot+8 || s[dot] != '.' || digitsOf(s[dot+1:]) != 6 {
 		return Line{}, false
 	}
-	l := Line{Stamped: true, Stamp: stampOf(b[i:dot], b[dot+1:dot+7])}
-	rest := b[dot+8:]
-	if caller, n := lexCaller(rest); n > 0 {
-		l.Caller, rest = caller, rest[n:]
+	end := dot + 7
+	if strings.HasPrefix(s[end:], " <") {
+		end += 1 + strings.IndexByte(s[end:min(len(s), end+24)], '>')
 	}
-	if len(rest) > 0 && rest[0] == ' ' {
-		rest = rest[1:]
+	if end >= len(s) || s[end] != ']' {
+		return Line{}, false
 	}
-	l.Message = string(rest)
+	l := stamped(stampOf(s[i:dot], s[dot+1:dot+7]), s[end+1:])
+	if l.Caller == "" {
+		if message, ok := cutHost(l.Message); ok { // journalctl -o short-monotonic
+			l.Message = message
+		}
+	}
 	return l, true
 }
 
 // lexCaller reads "[   T12]" or Android's "[T12@1]", and returns its length.
-func lexCaller(b []byte) (caller string, n int) {
+func lexCaller(b string) (caller string, n int) {
 	if len(b) < 4 || b[0] != '[' {
 		return "", 0
 	}
@@ -99,10 +112,10 @@ func lexCaller(b []byte) (caller string, n int) {
 	if end == i+1 || n >= len(b) || b[n] != ']' {
 		return "", 0
 	}
-	return string(b[i:end]), n + 1
+	return b[i:end], n + 1
 }
 
-func blanks(b []byte) int {
+func blanks(b string) int {
 	n := 0
 	for n < len(b) && b[n] == ' ' {
 		n++
@@ -110,7 +123,7 @@ func blanks(b []byte) int {
 	return n
 }
 
-func digitsOf(b []byte) int {
+func digitsOf(b string) int {
 	n := 0
 	for n < len(b) && b[n] >= '0' && b[n] <= '9' {
 		n++
@@ -118,32 +131,19 @@ func digitsOf(b []byte) int {
 	return n
 }
 
-// lexUnstamped cuts other prefixes.
-func lexUnstamped(s string) Line {
-	if s == "" || s[0] == ' ' || s[0] == '\t' {
-		return Line{Message: s}
-	}
-	s = s[len(levelRE.FindString(s)):]
-	s = s[len(syslogRE.FindString(s)):]
-	if m := dateRE.FindStringSubmatch(s); m != nil {
-		return Line{Message: s[len(m[0]):], Caller: m[1], Stamped: true}
-	}
-	return Line{Message: s}
-}
-
 // stampOf converts seconds and microseconds. Nonsense becomes 0.
-func stampOf(sec, usec []byte) int64 {
+func stampOf(sec, usec string) int64 {
 	if len(sec) > 9 {
 		return 0
 	}
-	s, _ := strconv.ParseInt(string(sec), 10, 64)
-	u, _ := strconv.ParseInt(string(usec), 10, 64)
+	s, _ := strconv.ParseInt(sec, 10, 64)
+	u, _ := strconv.ParseInt(usec, 10, 64)
 	return s*1_000_000 + u
 }
 
-// replayed is what printk says on a console that it took over in the middle
+// replayNotice is what printk says on a console that it took over in the middle
 // of a message, before it prints that message again (kernel/printk/printk.c).
-const replayed = "replaying previous printk message"
+const replayNotice = "replaying previous printk message"
 
 // heartbeat begins the lines that our agent writes to /dev/kmsg.
 const heartbeat = "plugstorm: "

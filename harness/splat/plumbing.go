@@ -34,7 +34,12 @@ var plumbing = []plumbingRule{
 	noise("trap entry: where the CPU went to complain, not where it was",
 		`(?:do_|asm_exc_|exc_)?invalid_op|do_error_trap|do_trap\w*|exc_\w+|asm_exc_\w+|program_check_\w+|\w+_exception_common|`+
 			`page_fault_oops|no_context|\w*bad_area\w*|do_user_addr_fault|do_kern_addr_fault|kernelmode_fixup_or_oops|`+
-			`__do_kernel_fault|do_tag_check_fault|do_mem_abort|do_translation_fault|do_page_fault|el1\w*`),
+			`__do_kernel_fault|do_tag_check_fault|do_mem_abort|do_translation_fault|_*do_page_fault|el1\w*|`+
+			`\w*pgm_check\w*|monitor_event_exception|illegal_op|do_dat_exception|do_protection_exception|`+ // s390x
+			`_*bad_page_fault|data_access_\w+|instruction_access_\w+|interrupt_return_\w+|`+ // powerpc
+			`handle_exception|ret_from_exception|handle_page_fault|`+ // riscv
+			`do_(?:bp|ade|ale|ri|fpe)|handle_(?:bp|ade|ale|ri|fpe|tlb\w*)\w*|tlb_do_page_fault\w*|`+ // mips, loongarch
+			`do_undefinstr|do_DataAbort|do_PrefetchAbort|__und_svc\w*`), // arm
 	noise("instrumentation that the compiler adds, and what checks the access for it",
 		`\w*kasan\w*|\w*kmsan\w*|\w*kcsan\w*|\w*ubsan\w*|\w*asan_\w+|__msan\w*|__tsan\w*|__sanitizer\w*|check_memory_region\w*|read_word_at_a_time|instrument_\w+`),
 	noise("the unwinder", `save_stack\w*|stack_trace_\w+|unwind_\w+|walk_stackframe|arch_stack_walk|\w*stack_depot\w*`),
@@ -46,27 +51,27 @@ var plumbing = []plumbingRule{
 		`_*mem(?:cpy|cmp|set|chr|move)\w*|_*(?:strn?(?:cmp|cpy|len|chr|str|cat)|strl?cpy|sized_strscpy|strscpy|strnlen|strlcat|strnstr|str\w*casecmp)\w*|rep_(?:movs|stos)\w*|string(?:_nocheck)?|pointer`),
 	noise("retpolines", `__x86_indirect_thunk_\w+|_*indirect_thunk_\w+|__x86_return_thunk`),
 	noise("copies to and from user space and through iterators", `\w*copy_(?:page_)?(?:to|from)_(?:user|iter)\w*|raw_copy_\w+_user|copy_user_\w+|_*(?:put|get)_user\w*|copyout|copyin`),
-	noise("printing", `\w*printk\w*|v?s[cn]*printf|k[v]*asprintf|va_format|_*dev_(?:info|notice|warn|err|alert|crit|emerg)|format_decode`),
-	helper("bit and atomic operations, checksums, port and memory-mapped I/O: data given by the caller",
-		`\w*test_and_(?:set|clear|change)_bit\w*|_*(?:set|clear|change|test)_bit\w*|_?atomic\w+|crc\w+|chacha\w+|_*(?:raw_)?(?:read|write)[bwlq]\w*|io(?:read|write)\d+\w*|logic_(?:in|out)[bwl]`),
+	noise("printing", `\w*printk\w*|v?s[cn]*printf|k[v]*asprintf|va_format|_*(?:net)?dev_(?:info|notice|warn|err|alert|crit|emerg)|format_decode`),
+	helper("bit and atomic operations, bit maps, checksums, port and memory-mapped I/O: data given by the caller",
+		`\w*test_and_(?:set|clear|change)_bit\w*|_*(?:set|clear|change|test)_bit\w*|find_(?:next|first|last)_\w*bit\w*|_*bitmap_\w+|_?atomic\w+|crc\w+|csum_\w*partial\w*|chacha\w+|_*(?:raw_)?(?:read|write)[bwlq](?:_relaxed|_be)?|io(?:read|write)\d+\w*|logic_(?:in|out)[bwl]`),
 	noise("spinlocks: their caller has the lock",
 		`_*(?:do_)?(?:raw_)?(?:spin|read|write)_(?:lock|trylock|unlock)\w*|\w*queued_\w+_lock_slowpath|_*raw_spin_rq_\w+|_*local_bh_(?:enable|disable)\w*`),
 	helper("sleeping locks: their caller has the lock",
-		`_*mutex_(?:lock|trylock|unlock|remove|optimistic)\w*|_*(?:down|up)(?:_(?:read|write|trylock|interruptible|killable|timeout)\w*)?|`+
-			`rwsem_\w+|osq_\w+|rt_(?:spin|mutex|read|write)_\w+|_*task_rq_lock|lock_timer_base|folio_(?:un)?lock`),
+		`_*(?:ww_)?mutex_(?:lock|trylock|unlock|remove|optimistic|destroy)\w*|_*percpu_(?:down|up)_\w+|_*(?:down|up)(?:_(?:read|write|trylock|interruptible|killable|timeout)\w*)?|`+
+			`rwsem_\w+|osq_\w+|rt_(?:spin|mutex|read|write)_\w+|_*task_rq_lock|lock_timer_base|_*folio_(?:un)?lock\w*|_*(?:un)?lock_page\w*`),
 	helper("waking up", `_*wake_up(?:_process|_common\w*|_sync\w*|_bit|_q|_locked\w*|_state|_all)?|complete(?:_all)?|swake_up\w*|try_to_wake_up|finish_wait`),
 	helper("waiting for the caller's own completion", `_*wait_for_completion\w*`),
 	helper("reference counters: the caller's object is wrong", `_*refcount_\w+|kref_\w+|ref_tracker_\w+`),
 	helper("linked lists, trees and maps: the caller's object is in them",
 		`_*h?list_(?:add|del|replace|move|splice)\w*|_*rb_\w+|klist_\w+|_*xas_\w+|_*xa_\w+|radix_tree_(?:lookup|next|insert|delete)\w*|_*idr_\w+|mas_\w+|mt_\w+`),
 	helper("allocation on behalf of the caller: a wrong size, or too deep a context. The allocators' insides aren't in it",
-		`_*k[mzvc]+alloc\w*|_*kmem_cache_alloc\w*|_*k?v[mz]alloc\w*|_*alloc_(?:frozen_)?pages\w*|kmalloc_order\w*|kmalloc_large\w*|alloc_pages_\w+|_*get_free_pages?|memdup_\w+|_*kmemdup\w*|_*kstrn?dup\w*`),
+		`(?:devm_)?_*k[mzvc]+alloc\w*|_*(?:do_)?k?v?realloc\w*|_*krealloc\w*|_*kmem_cache_alloc\w*|_*k?v[mz]alloc\w*|_*alloc_(?:frozen_)?pages\w*|kmalloc_order\w*|kmalloc_large\w*|alloc_pages_\w+|_*get_free_pages?|v?memdup_\w+|strndup_user|(?:vma_|_*)?folio_alloc\w*|(?:devm_)?_*kmemdup\w*|_*kstrn?dup\w*`),
 	helper("freeing on behalf of the caller", `k?v?free|kfree_skb\w*|free_large_kmalloc|kfree_const`),
 	helper("waits for, or cancels, work and timers of the caller",
 		`_*(?:try_to_)?(?:del_timer|timer_delete)\w*|_*flush_(?:work|delayed_work|workqueue)\w*|_*cancel_(?:work|delayed_work)\w*|try_to_grab_pending|drain_workqueue|destroy_workqueue|kthread_stop`),
 	helper("device model and sysfs: the driver's object is wrong",
 		`kobject_(?:del|put|uevent\w*)|add_uevent_var|get_device_parent|device_(?:add|del|unregister|destroy|release|for_each_child|remove_file)\w*|devres_release_\w+|sysfs_remove_\w+|dpm_sysfs_remove`),
-	helper("registries of devices: the driver that leaves them is wrong", `tty_unregister_\w+|_*hwrng_unregister|i2c_del_adapter|__unregister_client`),
+	helper("class registries, which pass a removal on to the device model: the driver that leaves twice, or never entered, is wrong", `tty_unregister_\w+|_*hwrng_unregister|i2c_del_adapter|__unregister_client`),
 	helper("network devices going away", `rollback_registered\w*|unregister_netdev\w*`),
 	helper("socket buffers: the protocol's arithmetic is wrong", `skb_(?:put|push|pull|over_panic|under_panic)\w*`),
 	helper("page cache: the file system's mapping is wrong", `find_(?:lock|get)_entries|truncate_inode_pages\w*`),

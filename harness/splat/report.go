@@ -24,8 +24,9 @@ const (
 // A Report collects the lines of one complaint.
 type Report struct {
 	detector *Detector
-	lines    []Line // trailing strange ones are cut by finding
-	head     int    // index of the complaint's own first line; before it stands its prelude
+	prelude  *Detector // the one before takeOver
+	lines    []Line    // trailing strange ones are cut by finding
+	head     int       // index of the complaint's own first line; before it stands its prelude
 	bytes    int
 
 	end     int64 // behind the last line that belongs to it
@@ -49,7 +50,9 @@ func newReport(d *Detector, l Line) *Report {
 func (r *Report) start() int64 { return r.lines[0].Start }
 
 // takeOver makes the next line the report's head, and d its detector.
-func (r *Report) takeOver(d *Detector) { r.detector, r.head = d, len(r.lines) }
+func (r *Report) takeOver(d *Detector) {
+	r.prelude, r.detector, r.head = r.detector, d, len(r.lines)
+}
 
 func (r *Report) lastLine() *Line { return &r.lines[len(r.lines)-1] }
 
@@ -81,7 +84,7 @@ func (r *Report) add(l Line) {
 	if isEvent && (ev.kind == frame || ev.kind == doubtful) {
 		r.frames++
 	}
-	if isEvent || looksReported(l.Message) {
+	if isEvent || looksReported(l.Message) || len(r.lines) == r.head+1 {
 		r.end, r.belongs, r.strange = l.End, len(r.lines), 0
 	} else if r.strange++; r.strange > r.patience() {
 		r.closed = true
@@ -113,19 +116,12 @@ func (r *Report) outlived(l *Line) bool {
 	return r.others > foreign || late && r.stacked()
 }
 
-// undo takes the last line back. It reports whether nothing is left.
-func (r *Report) undo() bool {
-	if len(r.lines) == 1 {
-		return true
-	}
-	r.lines = r.lines[:len(r.lines)-1]
-	r.belongs = min(r.belongs, len(r.lines))
-	return false
-}
-
 // finding reads the report.
 func (r *Report) finding() Finding {
 	r.lines = r.lines[:r.belongs]
+	if r.head >= len(r.lines) { // the line that took over is taken back, or wasn't kept
+		r.detector, r.head = r.prelude, 0
+	}
 	f := Finding{Detector: r.detector.Name, CPU: -1, Start: r.start(), End: r.end}
 	r.detector.Read(r, &f)
 	r.finish(&f)

@@ -27,19 +27,22 @@ type Scanner struct {
 	dropped int
 	uptime  bool      // kernel output has been seen: a banner now is a reboot
 	lastEnd int64     // end of the report closed last, 0 before the first
-	prev    []*Report // the reports that took the line before this one
 	each    []*Report // scratch: open, while it changes
+
+	wait     *Line // the line before: it counts once it is known not to be replayed
+	replayed bool  // printk's notice of a replay was the line before
 }
 
 // NewScanner returns a Scanner at the start of its input.
 func NewScanner() *Scanner { return &Scanner{roster: rosterOf()} }
 
-// Find returns the complaints in a whole log, in the order of their first lines.
+// Find returns the complaints in a whole log, in the order of their first
+// lines. Its hangs are explained, which a Scanner can't do: see Explain.
 func Find(log []byte) []Finding {
 	s := NewScanner()
 	s.Write(log)
 	s.Flush()
-	return s.ready
+	return Explain(log, s.ready)
 }
 
 // Write takes the next bytes of the input. It never blocks and never fails,
@@ -76,7 +79,7 @@ func (s *Scanner) Next() (Finding, bool) {
 }
 
 // Pending reports whether a complaint has begun whose end has not been seen.
-func (s *Scanner) Pending() bool { return len(s.open) > 0 }
+func (s *Scanner) Pending() bool { return len(s.open) > 0 || s.wait != nil }
 
 // Dropped counts the findings lost because nobody called Next in time.
 func (s *Scanner) Dropped() int { return s.dropped }
@@ -87,6 +90,7 @@ func (s *Scanner) Flush() {
 	if len(s.held) > 0 || s.extra > 0 {
 		s.endLine(0, true)
 	}
+	s.settle()
 	for len(s.open) > 0 {
 		s.close(s.open[0])
 	}
@@ -110,7 +114,7 @@ func (s *Scanner) endLine(newline int64, cut bool) {
 // lines with an anchor.
 func (s *Scanner) block(b []byte) {
 	for len(b) > 0 {
-		if len(s.open) == 0 {
+		if len(s.open) == 0 && s.wait == nil {
 			i := s.roster.filter.next(b)
 			if i < 0 {
 				s.skip(b)
@@ -129,10 +133,13 @@ func (s *Scanner) block(b []byte) {
 // skip passes over ordinary lines.
 func (s *Scanner) skip(b []byte) {
 	s.offset += int64(len(b))
+	if len(b) > 0 {
+		s.replayed = false
+	}
 	for !s.uptime && len(b) > 0 {
 		end := bytes.IndexByte(b, '\n')
 		line := b[:min(end, maxLine)]
-		if bytes.IndexByte(line, '[') >= 0 {
+		if mayBeStamped(line) {
 			l := lex(line)
 			s.uptime = l.Stamp > 0
 		}
@@ -140,23 +147,52 @@ func (s *Scanner) skip(b []byte) {
 	}
 }
 
-// line processes one line; b is its beginning, size its length with newline.
+// line takes one line; b is its beginning, size its length with newline. A
+// line that may matter waits for the next one: if printk then says that one
+// console took over from another in the middle of a message, it prints that
+// message again, and what waits may be its beginning.
 func (s *Scanner) line(b []byte, size int64, cut bool) {
 	l := lex(b)
 	l.Start, l.End, l.Cut = s.offset, s.offset+size, cut
+	l.anchored = s.roster.filter.next(b) >= 0
 	s.offset += size
+	if strings.Contains(l.Message, replayNotice) {
+		s.replayed = true
+		return
+	}
+	if s.replayed && s.wait != nil && l.completes(s.wait) {
+		if l.Message == s.wait.Message {
+			l.Start = s.wait.Start
+		}
+		s.wait = nil
+	}
+	s.replayed = false
+	s.settle()
+	if l.anchored || len(s.open) > 0 {
+		s.wait = &l
+	} else {
+		s.take(&l)
+	}
+}
+
+// settle processes the line that waits.
+func (s *Scanner) settle() {
+	if l := s.wait; l != nil {
+		s.wait = nil
+		s.take(l)
+	}
+}
+
+// take processes one line.
+func (s *Scanner) take(l *Line) {
 	running := s.uptime
 	s.uptime = running || l.Stamp > 0
 	if isHeartbeat(l.Message) {
-		s.tick(&l)
-		return
-	}
-	if strings.Contains(l.Message, replayed) {
-		s.replay()
+		s.tick(l)
 		return
 	}
 	var d *Detector
-	if s.roster.filter.next(b) >= 0 {
+	if l.anchored {
 		d = s.roster.beginning(l.Message, l.Cut)
 	}
 	if d == Reboot && !running || d != nil && d.Fallback && s.uptime && !l.Stamped {
@@ -165,33 +201,35 @@ func (s *Scanner) line(b []byte, size int64, cut bool) {
 	if d == Reboot {
 		s.reboot()
 	}
-	s.offer(l, d)
-	s.tick(&l)
+	s.offer(*l, d)
+	s.tick(l)
 }
 
 // offer gives a line to the reports that own it, and opens one if it begins
 // a complaint.
 func (s *Scanner) offer(l Line, d *Detector) {
-	s.prev = s.prev[:0]
 	s.each = append(s.each[:0], s.open...)
+	own := slices.ContainsFunc(s.open, func(r *Report) bool { return r.lines[0].sameSource(&l) })
 	for _, r := range s.each {
-		if !r.owns(&l) {
+		same := r.lines[0].sameSource(&l)
+		if !r.owns(&l) || own && !same {
 			continue
 		}
 		if d != nil {
 			switch {
+			case d.Sequel != nil && d.Sequel(r, l.Message):
+				d = nil
 			case r.detector.Prelude && !r.stacked():
 				r.takeOver(d)
 				d = nil
-			case d.Sequel != nil && d.Sequel(r, l.Message):
-				d = nil
+			case !same:
+				continue
 			case r.stacked() || l.Caller == "":
 				s.close(r)
 				continue
 			}
 		}
 		r.add(l)
-		s.prev = append(s.prev, r)
 		if r.closed {
 			s.close(r)
 		}
@@ -202,16 +240,14 @@ func (s *Scanner) offer(l Line, d *Detector) {
 	if len(s.open) == maxOpen {
 		s.close(s.open[0])
 	}
-	r := newReport(d, l)
-	s.open = append(s.open, r)
-	s.prev = append(s.prev, r)
+	s.open = append(s.open, newReport(d, l))
 }
 
 // aftermath reports whether a line that begins a complaint is only the
 // consequence of the one closed before: the panic that ends an oops.
 func (s *Scanner) aftermath(d *Detector, l *Line) bool {
 	const near = 64 << 10
-	return s.lastEnd > 0 && l.Start-s.lastEnd < near && d == Panic && isConsequence(l.Message)
+	return s.lastEnd > 0 && l.Start-s.lastEnd < near && d == Panic && (isConsequence(l.Message) || l.Cut)
 }
 
 // tick lets time pass for the reports that don't own the line.
@@ -222,16 +258,6 @@ func (s *Scanner) tick(l *Line) {
 			s.close(r)
 		}
 	}
-}
-
-// replay takes back the line before: printk prints it again.
-func (s *Scanner) replay() {
-	for _, r := range s.prev {
-		if r.undo() {
-			s.open = slices.DeleteFunc(s.open, func(o *Report) bool { return o == r })
-		}
-	}
-	s.prev = s.prev[:0]
 }
 
 // reboot closes everything: these tasks are gone.

@@ -12,7 +12,10 @@
 // in syzbot's vocabulary, a stack, and an identity.
 package splat
 
-import "plugstorm/harness/lockdep"
+import (
+	"plugstorm/harness/lockdep"
+	"plugstorm/harness/waitfor"
+)
 
 // A Finding is one complaint of the kernel, or of the harness about it.
 type Finding struct {
@@ -34,6 +37,11 @@ type Finding struct {
 	End   int64 `json:"end"`   // offset behind the last byte
 
 	Locks *lockdep.Report `json:"locks,omitempty"` // for lockdep's family
+
+	// Waits is the hang that the task is part of, for hangs whose log shows who
+	// waits for whom, and Explain says the same in a sentence; see Explain.
+	Waits   *waitfor.Graph `json:"waits,omitempty"`
+	Explain string         `json:"explain,omitempty"`
 
 	// Blinds says that the kernel has stopped checking locks with this report
 	// (lockdep switches itself off after its first one, and after any oops).

@@ -39,6 +39,7 @@ func (r *Report) addCaller(next event) {
 type stack struct {
 	at     string   // the function of the register dump before or in it, or ""
 	frames []string // reliable frames, innermost first, at not included
+	x86    bool     // at comes from a register of x86, or from none
 }
 
 // all returns the stack with its register's function in front.
@@ -52,7 +53,7 @@ func (s stack) all() []string {
 // faultStack returns the stack of a fault: where the CPU was, and the frames
 // of the stack that follows.
 func (r *Report) faultStack() stack {
-	var s stack
+	s := stack{x86: true}
 	named, traced := false, false
 	for _, e := range r.events() {
 		switch e.kind {
@@ -62,7 +63,7 @@ func (r *Report) faultStack() stack {
 			}
 			if !named {
 				named = true
-				s.at = e.fn
+				s.at, s.x86 = e.fn, e.x86() || e.fn == ""
 				s.frames = nil // what came before was the way into the trap
 			}
 		case interrupt:
