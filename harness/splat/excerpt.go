@@ -18,12 +18,13 @@ func Excerpt(text []byte) []string {
 		line, rest, _ := bytes.Cut(text, []byte("\n"))
 		l := lex(line[:min(len(line), maxLine)])
 		text = rest
+		otherCPU := everyCPU && l.Stamped && strings.HasPrefix(l.Caller, "C")
 		switch {
 		case isHeartbeat(l.Message):
 			continue
 		case len(lines) == 0:
 			first = l
-		case !first.sameSource(&l) && !(everyCPU && l.Stamped && strings.HasPrefix(l.Caller, "C")):
+		case !otherCPU && !first.sameSource(&l):
 			continue
 		}
 		everyCPU = everyCPU || containsAny(l.Message, allCPUMarks)
