@@ -75,7 +75,7 @@ func (m *mail) finding(g sighted, reproduce string) {
 	f := g[0]
 	m.header(f)
 	m.prose("", opening(f))
-	if why := explanation(f); why != "" {
+	if why := explanation(&f.Finding); why != "" {
 		m.line("")
 		m.prose("", why)
 	}

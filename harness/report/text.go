@@ -15,6 +15,7 @@ import (
 
 	"plugstorm/harness/console"
 	"plugstorm/harness/op"
+	"plugstorm/harness/splat"
 	"plugstorm/harness/verdict"
 	"plugstorm/harness/vm"
 )
@@ -185,17 +186,16 @@ func (t *text) finding(n int, f verdict.Finding) {
 	for _, step := range f.Steps {
 		t.f("    during %s\n", step)
 	}
-	if f.Locks != nil {
-		for _, e := range f.Locks.Edges {
-			t.f("    lock order %s -> %s\n", e.From, e.To)
-		}
+	if why := explanation(&f.Finding); why != "" {
+		t.prose("    why: ", why)
 	}
 	if f.Detector == "harness" {
 		t.prose("    ", f.Text)
 	}
-	for i, frame := range f.Stack {
+	frames := splat.Trim(f.Stack)
+	for i, frame := range frames {
 		if i == stackDepth {
-			t.f("        ... %d more\n", len(f.Stack)-i)
+			t.f("        ... %d more\n", len(frames)-i)
 			break
 		}
 		t.f("        %s\n", frame)

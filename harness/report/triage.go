@@ -9,6 +9,7 @@ import (
 
 	"plugstorm/harness/console"
 	"plugstorm/harness/lockdep"
+	"plugstorm/harness/splat"
 	"plugstorm/harness/triage"
 )
 
@@ -72,7 +73,7 @@ func (t *text) sighted(file string, g sighted, color bool) {
 	if len(g) > 1 {
 		t.field("again", sightings(g))
 	}
-	t.field("why", explanation(f))
+	t.field("why", explanation(&f.Finding))
 	t.drawing(f)
 	t.frames(f)
 	for _, note := range f.Unlocated {
@@ -111,7 +112,7 @@ func sightings(g sighted) string {
 }
 
 // explanation is a sentence or two about what is wrong, or "".
-func explanation(f *triage.Finding) string {
+func explanation(f *splat.Finding) string {
 	switch {
 	case f.Explain != "":
 		return f.Explain

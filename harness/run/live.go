@@ -117,16 +117,10 @@ func (g *guest) onConsole(c console.Chunk) error {
 // settleConsole completes complaints that nobody continues, until the guest's
 // storm ends.
 func (g *guest) settleConsole() {
-	ticker := time.NewTicker(healthEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-g.ctx.Done():
-			return
-		case <-ticker.C:
-			g.live.settle(g.vm.Deadline(settleAfter))
-		}
-	}
+	every(g.ctx, healthEvery, func() bool {
+		g.live.settle(g.vm.Deadline(settleAfter))
+		return true
+	})
 }
 
 // onComplaint ends the guest's storm when a complaint means that it is no

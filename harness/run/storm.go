@@ -147,24 +147,32 @@ const (
 
 // watchHealth looks at the guest now and then until its storm ends.
 func (g *guest) watchHealth() {
-	ticker := time.NewTicker(healthEvery)
+	every(g.ctx, healthEvery, func() bool {
+		g.progress("storming")
+		silent := g.live.silentFor()
+		switch {
+		case g.history.Err() != nil:
+			g.end(lost(blame.Host, "", "recording failed"))
+		case silent > g.vm.Deadline(silenceLimit):
+			g.judgeSilence(silent)
+		default:
+			return true
+		}
+		return false
+	})
+}
+
+// every looks at intervals, until it is told not to go on or ctx ends.
+func every(ctx context.Context, interval time.Duration, look func() (goOn bool)) {
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-g.ctx.Done():
+		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		if g.ctx.Err() != nil { // both were ready
-			return
-		}
-		g.progress("storming")
-		if g.history.Err() != nil {
-			g.end(lost(blame.Host, "", "recording failed"))
-			return
-		}
-		if silent := g.live.silentFor(); silent > g.vm.Deadline(silenceLimit) {
-			g.judgeSilence(silent)
+		if ctx.Err() != nil || !look() { // both may have been ready
 			return
 		}
 	}
