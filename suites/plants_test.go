@@ -11,8 +11,7 @@ import (
 // Bugs that we plant are found, named rightly, and found again in a replay.
 var _ = DescribeTable("a planted bug is caught and replayed",
 	func(machine, plant string, expected types.GomegaMatcher) {
-		dir := newRunDir()
-		code, r := plugstorm("run", "--json", "--machine", machine, "--plant", plant, "--seed", "1", "--out", dir)
+		dir, code, r := tryRun("--machine", machine, "--plant", plant, "--seed", "1")
 		Expect(code).To(Equal(1))
 		Expect(r.unknown()).To(ContainElement(expected))
 

@@ -26,7 +26,7 @@ var _ = Describe("an unmodified kernel", func() {
 				labels = append(labels, "on-demand")
 			}
 			It("stays clean under "+scenario.Name+" on "+machine.Name, labels, func() {
-				code, r := plugstorm("run", "--json", "--machine", machine.Name, "--suite", scenario.Name, "--seed", "1", "--out", newRunDir())
+				_, code, r := tryRun("--machine", machine.Name, "--suite", scenario.Name, "--seed", "1")
 				Expect(r.unknown()).To(BeEmpty())
 				Expect(r.faults()).To(BeEmpty())
 				Expect(code).To(Equal(0))
