@@ -93,8 +93,8 @@ func usage(t testing.TB) int64 {
 // TestLinear: an input costs about as much as eight of an eighth of its size.
 // Quadratic work would cost eight times as much; thrice is forgiven, and 30 ms.
 func TestLinear(t *testing.T) {
-	const size, factor, limit, forgiven = 8 << 10, 8, 3, 30_000
-	const lasting = 50_000 // µs of measurement at least
+	const size, factor, limit, forgiven = 4 << 10, 8, 3, 30_000
+	const lasting = 20_000 // µs of measurement at least
 	for _, a := range adversaries {
 		small, large := a.log(size), a.log(factor*size)
 		var whole, parts, n int64

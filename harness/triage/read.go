@@ -32,7 +32,8 @@ func Read(in io.Reader) (found []Finding, dropped int, err error) {
 
 // newReader takes a buffer of a reader that isn't used any more, or nil.
 func newReader(window []byte) *reader {
-	return &reader{scanner: splat.NewScanner(), window: window[:0], seen: map[string]bool{}, hang: -1, room: maxExcerpts}
+	return &reader{scanner: splat.NewScanner(), window: window[:0], seen: map[string]bool{}, hang: -1, room: maxExcerpts,
+		behind: maxBehind, hangFor: maxHang}
 }
 
 func (r *reader) readAll(in io.Reader) error {
@@ -64,6 +65,8 @@ type reader struct {
 	dropped int
 	room    int   // bytes of excerpts that may still be kept
 	hang    int64 // where the first hang begins that has not been explained, or -1
+
+	behind, hangFor int64 // maxBehind and maxHang, but for tests
 }
 
 // A boot is what a kernel said of itself when it began.
@@ -191,14 +194,14 @@ func (r *reader) surround(f splat.Finding) Finding {
 
 // forget drops what of the window isn't needed any more.
 func (r *reader) forget() {
-	if r.hang >= 0 && r.end()-r.hang > maxHang {
+	if r.hang >= 0 && r.end()-r.hang > r.hangFor {
 		r.explain()
 	}
-	keep := r.end() - maxBehind
+	keep := r.end() - r.behind
 	if r.hang >= 0 {
 		keep = min(keep, r.hang)
 	}
-	if drop := keep - r.base; drop > maxBehind { // not for every few bytes
+	if drop := keep - r.base; drop > r.behind { // not for every few bytes
 		r.window = append(r.window[:0], r.window[drop:]...)
 		r.base = keep
 	}

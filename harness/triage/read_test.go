@@ -151,9 +151,10 @@ func TestReadKeepsWhatItHas(t *testing.T) {
 // explains, leave a bounded window.
 func TestMemoryIsBounded(t *testing.T) {
 	hang := "[  242.0][ T1] x\n[  242.000000][   T27] INFO: task a:11 blocked for more than 120 seconds.\n[  242.000001][   T27] Call Trace:\n[  242.000002][   T27]  f+0x1/0x2\n"
-	block := []byte(strings.Repeat("[  300.000000][    T1] an ordinary line, as there are many\n", 1<<14))
+	block := []byte(strings.Repeat("[  300.000000][    T1] an ordinary line, as there are many\n", 1<<10))
 	for _, head := range []string{"", hang} {
 		r := newReader(nil)
+		r.behind, r.hangFor = 2*int64(len(block)), 8*int64(len(block))
 		feed := func(p []byte) {
 			r.window = append(r.window, p...)
 			r.take(len(p))
@@ -161,9 +162,9 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 		feed([]byte(head))
 		total := len(head)
-		for ; total < 3*maxHang; total += len(block) {
+		for ; total < 3*int(r.hangFor); total += len(block) {
 			feed(block)
-			if len(r.window) > maxHang+2*maxBehind+len(block) {
+			if len(r.window) > int(r.hangFor+2*r.behind)+len(block) {
 				t.Fatalf("%q: the window has grown to %d bytes", head, len(r.window))
 			}
 		}
