@@ -130,7 +130,7 @@ func (g *guest) boot() error {
 		}
 		err := lost(blame.Harness, "read "+filepath.Join(g.vm.Spec.Dir, vm.ConsoleLog)+": has this kernel an initramfs, this console and virtio-serial or a second serial line?",
 			"the kernel did not bring up our agent within %s", bootLimit*g.cfg.Machine.BootReference)
-		g.inspect()
+		g.inspect("lqw")
 		g.blame(err)
 		return err
 	}

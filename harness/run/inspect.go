@@ -21,9 +21,9 @@ var stateQuestions = []string{"info registers -a", "info lapic", "info pic"}
 
 // inspect gathers what can be known of a guest that shows no life, for whoever
 // has to tell the kernel's fault from QEMU's: QEMU's view of its CPUs, and then
-// the kernel's, which answers a SysRq typed on the console if it still takes
-// interrupts: stacks of all CPUs (l), blocked tasks (w), timers (q).
-func (g *guest) inspect() {
+// the kernel's, which answers the given SysRqs typed on the console if it still
+// takes interrupts: stacks of all CPUs (l), timers (q), blocked tasks (w).
+func (g *guest) inspect(keys string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(g.ctx), g.vm.Deadline(collectLimit))
 	defer cancel()
 	var state []byte
@@ -37,7 +37,7 @@ func (g *guest) inspect() {
 	if err := os.WriteFile(filepath.Join(g.vm.Spec.Dir, stateFile), state, 0o644); err != nil {
 		g.blame(err)
 	}
-	for _, key := range []byte("lwq") {
+	for _, key := range []byte(keys) {
 		short, cancel := context.WithTimeout(ctx, g.vm.Deadline(sysrqLimit))
 		_ = g.vm.TypeSysRq(short, key) // a guest that hears nothing tells nothing
 		cancel()

@@ -189,7 +189,7 @@ func (g *guest) judgeSilence(silent time.Duration) {
 	default:
 		text := fmt.Sprintf("no heartbeat, neither on the console nor from the agent, for %s; QEMU says the guest is %s", silent.Round(time.Second), status)
 		g.history.Add(history.Event{Type: history.Silent, Guest: g.number, Text: text})
-		g.inspect()
+		g.inspect("lq") // w is collected from every guest that is retired
 		g.end(retired("silent: %s", text))
 	}
 }
