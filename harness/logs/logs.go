@@ -9,6 +9,7 @@ package logs
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 
@@ -75,7 +76,7 @@ func (w *walker) content(part string, in io.Reader, depth int) error {
 	case separatorRE.Match(firstLine(head)):
 		return w.mailbox(part, r, depth)
 	case isMail(head):
-		return w.mail(orElse(part, "mail"), r, depth)
+		return w.mail(cmp.Or(part, "mail"), r, depth)
 	}
 	return w.text(part, r)
 }
@@ -83,11 +84,4 @@ func (w *walker) content(part string, in io.Reader, depth int) error {
 func firstLine(b []byte) []byte {
 	line, _, _ := bytes.Cut(b, []byte("\n"))
 	return line
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }

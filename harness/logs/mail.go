@@ -5,6 +5,7 @@ package logs
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -113,7 +114,7 @@ func (w *walker) entity(part string, header textproto.MIMEHeader, body io.Reader
 	body = transferred(header.Get("Content-Transfer-Encoding"), body)
 	switch {
 	case media == "message/rfc822":
-		return w.mail(part+": "+orElse(name, "mail"), bufio.NewReaderSize(body, sniffed), depth+1)
+		return w.mail(part+": "+cmp.Or(name, "mail"), bufio.NewReaderSize(body, sniffed), depth+1)
 	case name != "" && isLog(media, name):
 		part += ": " + name
 		if err := w.content(part, body, depth+1); err != nil {

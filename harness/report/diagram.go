@@ -3,6 +3,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -124,7 +125,7 @@ func acquirer(r *lockdep.Report, class string) string {
 		}
 	}
 	if r.Tried != nil && r.Tried.Class == class && fn == "" {
-		fn, mode = orElse(r.Tried.Site, r.Tried.At), r.Tried.Mode
+		fn, mode = cmp.Or(r.Tried.Site, r.Tried.At), r.Tried.Mode
 	}
 	if fn != "" && (mode == lockdep.Read || mode == lockdep.Write) {
 		fn += fmt.Sprintf(" (%s)", string(mode))
@@ -162,7 +163,7 @@ func object(o waitfor.Object) string {
 	s := string(o.Kind)
 	switch o.Kind {
 	case waitfor.Mutex, waitfor.RWSem, waitfor.PercpuRWSem, waitfor.Spinlock, waitfor.Lock:
-		s = orElse(o.Name, s)
+		s = cmp.Or(o.Name, s)
 	default:
 		s = strings.TrimSpace(s + " " + o.Name)
 	}

@@ -4,6 +4,7 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -181,7 +182,7 @@ func (t *text) finding(n int, f verdict.Finding) {
 	}
 	const tenth = 100 * time.Millisecond
 	t.prose("    ", fmt.Sprintf("%s, seen %d×, first in guest %d %s after QEMU's start (%s after the agent's)",
-		orElse(f.Type, "complaint"), f.Sightings, f.Guest, f.At.Round(tenth), f.AtAgent.Round(tenth)))
+		cmp.Or(f.Type, "complaint"), f.Sightings, f.Guest, f.At.Round(tenth), f.AtAgent.Round(tenth)))
 	t.f("    identity: %s\n", f.Identity)
 	for _, step := range f.Steps {
 		t.f("    during %s\n", step)
@@ -200,11 +201,4 @@ func (t *text) finding(n int, f verdict.Finding) {
 		}
 		t.f("        %s\n", frame)
 	}
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }

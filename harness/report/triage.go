@@ -3,6 +3,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -63,7 +64,7 @@ func (t *text) sighted(file string, g sighted, color bool) {
 	if t.err == nil {
 		_, t.err = fmt.Fprintf(t.w, "%s: %s\n", console.Escape(place(file, f)), title) // title must not be escaped again
 	}
-	t.field("type", orElse(f.Type, "none"))
+	t.field("type", cmp.Or(f.Type, "none"))
 	t.field("where", where(f))
 	t.field("kernel", f.Release())
 	t.f("    %-*s%s\n", labelWidth-4, "identity", f.Identity) // in one piece, to be copied

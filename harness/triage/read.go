@@ -4,6 +4,7 @@ package triage
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"slices"
@@ -187,8 +188,8 @@ func (r *reader) surround(f splat.Finding) Finding {
 			break
 		}
 	}
-	out.Kernel = orElse(out.Kernel, release(out.Lines))
-	out.Hardware = orElse(hardware(out.Lines), out.Hardware)
+	out.Kernel = cmp.Or(out.Kernel, release(out.Lines))
+	out.Hardware = cmp.Or(hardware(out.Lines), out.Hardware)
 	return out
 }
 
@@ -205,11 +206,4 @@ func (r *reader) forget() {
 		r.window = append(r.window[:0], r.window[drop:]...)
 		r.base = keep
 	}
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }

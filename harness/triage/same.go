@@ -3,6 +3,7 @@
 package triage
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -218,9 +219,9 @@ func cutOff(a, b *complaint) string {
 func differ(a, b *complaint) string {
 	switch {
 	case a.Type != b.Type:
-		return fmt.Sprintf("complaints of different types: %s and %s", orElse(a.Type, "one without a type"), orElse(b.Type, "one without a type"))
+		return fmt.Sprintf("complaints of different types: %s and %s", cmp.Or(a.Type, "one without a type"), cmp.Or(b.Type, "one without a type"))
 	case a.Locks != nil && b.Locks != nil:
 		return "they have no lock dependency in common"
 	}
-	return fmt.Sprintf("they are about different functions: %s and %s", orElse(named(a.Title), a.Title), orElse(named(b.Title), b.Title))
+	return fmt.Sprintf("they are about different functions: %s and %s", cmp.Or(named(a.Title), a.Title), cmp.Or(named(b.Title), b.Title))
 }

@@ -3,6 +3,7 @@
 package waitfor
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -181,13 +182,13 @@ func (s speaker) wanted(w *Wait, edge Block) string {
 	}
 	switch w.Object.Kind {
 	case KthreadStop:
-		return orElse(who, "a kthread") + " to stop" + placeUnless(who, place)
+		return cmp.Or(who, "a kthread") + " to stop" + placeUnless(who, place)
 	case KthreadPark:
-		return orElse(who, "a kthread") + " to park" + placeUnless(who, place)
+		return cmp.Or(who, "a kthread") + " to park" + placeUnless(who, place)
 	case KthreadNew:
-		return orElse(who, "kthreadd") + " to make a kthread"
+		return cmp.Or(who, "kthreadd") + " to make a kthread"
 	case CPUHP:
-		return orElse(who, "a CPU's hotplug thread") + " to take its CPU up or down"
+		return cmp.Or(who, "a CPU's hotplug thread") + " to take its CPU up or down"
 	case Work:
 		return s.work(w, edge, place)
 	case Completion:
@@ -201,11 +202,11 @@ func (s speaker) wanted(w *Wait, edge Block) string {
 	case KernfsDrain:
 		return "the last user of a sysfs file to leave it"
 	case RCU:
-		return "an " + strings.ToUpper(orElse(w.Object.Name, "rcu")) + " grace period" + place
+		return "an " + strings.ToUpper(cmp.Or(w.Object.Name, "rcu")) + " grace period" + place
 	case StopMachine:
 		return "the stopper threads" + place
 	case Other:
-		return orElse(w.Object.Name, "something") + place
+		return cmp.Or(w.Object.Name, "something") + place
 	}
 	return w.Object.name(place)
 }
@@ -235,13 +236,6 @@ func (o Object) name(place string) string {
 	}
 	if o.Name == "" {
 		s += place
-	}
-	return s
-}
-
-func orElse(s, otherwise string) string {
-	if s == "" {
-		return otherwise
 	}
 	return s
 }
