@@ -78,7 +78,9 @@ func TestQEMUDies(t *testing.T) {
 			if n > 1 {
 				return vmtest.Character{}
 			}
-			return vmtest.Character{Plug: func(g *vmtest.Guest, _ string) { abort(g) }}
+			// Its process outlives its monitor, so the step meets the death
+			// before the guest's end cuts the step off.
+			return vmtest.Character{Reap: time.Second, Plug: func(g *vmtest.Guest, _ string) { abort(g) }}
 		}}.perform(t)
 		r.expect(t, lines(runStart, aborted(1), up(2), timeUp(2), runEnd)...)
 		ends := r.steps(history.StepEnd, 1)
