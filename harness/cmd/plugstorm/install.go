@@ -118,13 +118,16 @@ func (a *app) installBackports(ctx context.Context, packages []string) error {
 		return blame.On(blame.Host, err, "")
 	}
 	if err := a.apt(ctx, "update"); err != nil {
+		_ = os.Remove(backportsFile) // a source that apt can't use breaks all of apt
 		return err
 	}
 	return a.apt(ctx, append([]string{"install", "-y", "--no-install-recommends", "-t", "bookworm-backports"}, packages...)...)
 }
 
 // backportsSource makes the source line from apt's list of index targets, one
-// URI|RELEASE|KEY a line.
+// URI|RELEASE|KEY a line. Where apt knows no key of a source it leaves the
+// variable as it is (apt 2.6 with a deb822 source): the keys that it trusts for
+// every source, Debian's own among them, serve then.
 func backportsSource(targets string) (string, bool) {
 	for line := range strings.Lines(targets) {
 		fields := strings.Split(strings.TrimSpace(line), "|")
@@ -132,7 +135,7 @@ func backportsSource(targets string) (string, bool) {
 			continue
 		}
 		options := ""
-		if fields[2] != "" {
+		if fields[2] != "" && !strings.Contains(fields[2], "$(") {
 			options = "[signed-by=" + fields[2] + "] "
 		}
 		return fmt.Sprintf("deb %s%s bookworm-backports main\n", options, strings.TrimSuffix(fields[0], "/")), true
