@@ -181,6 +181,12 @@ func (s *Store) buildModules(ctx context.Context, j *job, w *workTree) (map[stri
 	return modules, nil
 }
 
+// Names beside a built kernel's image.
+const (
+	VmlinuxFile = "vmlinux" // with debug information if the kernel was configured with it
+	ModulesDir  = "modules" // ours and the kernel's own, NAME.ko
+)
+
 // pack copies what a guest needs, and what explains its oopses, from a work
 // tree into the result.
 func (s *Store) pack(ctx context.Context, j *job, w *workTree, modules map[string]string) (*Kernel, error) {
@@ -190,7 +196,7 @@ func (s *Store) pack(ctx context.Context, j *job, w *workTree, modules map[strin
 	}
 	k := &Kernel{
 		Key: j.kernelKey, Name: j.name(), Release: strings.TrimSpace(string(release)), Arch: j.arch.Name,
-		Image: filepath.Base(j.arch.Image), Vmlinux: "vmlinux", SystemMap: "System.map", Config: "config",
+		Image: filepath.Base(j.arch.Image), Vmlinux: VmlinuxFile, SystemMap: "System.map", Config: "config",
 		Modules: map[string]string{},
 	}
 	copies := map[string]string{
@@ -202,7 +208,7 @@ func (s *Store) pack(ctx context.Context, j *job, w *workTree, modules map[strin
 	}
 	for _, set := range []map[string]string{own, modules} {
 		for name, file := range set {
-			k.Modules[name] = filepath.Join("modules", name+".ko")
+			k.Modules[name] = filepath.Join(ModulesDir, name+".ko")
 			copies[k.Modules[name]] = file
 		}
 	}

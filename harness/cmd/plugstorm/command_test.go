@@ -149,7 +149,7 @@ func TestBackportsSource(t *testing.T) {
 		{"plain", "http://deb.debian.org/debian/|bookworm|\n", "deb http://deb.debian.org/debian bookworm-backports main\n"},
 		{"signed", "http://mirror/debian|bookworm|/usr/share/keyrings/debian-archive-keyring.gpg\n",
 			"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://mirror/debian bookworm-backports main\n"},
-		{"signed by nobody knows whom", "http://deb.debian.org/debian/|bookworm|$(SIGNED_BY)\n", "deb http://deb.debian.org/debian bookworm-backports main\n"},
+		{"signed by nobody knows whom", "http://mirror/debian|bookworm|$(SIGNED_BY)\n", "deb http://mirror/debian bookworm-backports main\n"},
 		{"the first of several", "x\n\n|\nhttp://s/|bookworm-security|\n  http://a/|bookworm|  \nhttp://b/|bookworm|\n", "deb http://a bookworm-backports main\n"},
 		{"too many fields", "http://a/|bookworm|key|more\n", ""},
 		{"no address", "|bookworm|\n", ""},

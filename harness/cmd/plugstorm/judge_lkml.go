@@ -40,6 +40,9 @@ func mailFindings(w io.Writer, r *report.Run) error {
 				}
 			}
 		}
+		own := ownSymbols(m.Case.Kernel)
+		own.locate(log)
+		own.close()
 		if err := report.Mails(w, log, vm.Shell(reproducer(m)...)); err != nil {
 			return err
 		}

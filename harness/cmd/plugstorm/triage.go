@@ -52,7 +52,7 @@ be read; with --same 0 the same bug, 1 different ones, 3 the logs don't tell.`,
 	c.Flags().BoolVar(&f.same, "same", false, "say whether two logs show the same bug")
 	c.Flags().StringVar(&f.dot, "dot", "", "draw lock cycles and hangs into `FILE`, for Graphviz")
 	c.Flags().StringVar(&f.svg, "svg", "", "draw lock cycles and hangs into `FILE`, as a picture")
-	c.Flags().StringVar(&f.vmlinux, "vmlinux", "", "add source lines, from the debug information in `FILE`")
+	c.Flags().StringVar(&f.vmlinux, "vmlinux", "", "add source lines, from the debug information in `FILE` (default, for a log in a run directory: the run's own kernel's, if it has any)")
 	c.Flags().StringVar(&f.modules, "modules", "", "look for modules with debug information below `DIR`")
 	return c
 }
@@ -98,7 +98,7 @@ func (a *app) triage(ctx context.Context, files []string, f *triageFlags) error 
 			a.ui.error(err)
 			status = verdict.Merge(status, verdict.Unknown)
 		}
-		symbols.locate(log)
+		locate(log, symbols)
 		if slices.ContainsFunc(log.Findings, isComplaint) {
 			status = verdict.Found
 		}

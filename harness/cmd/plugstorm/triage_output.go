@@ -107,7 +107,7 @@ func (a *app) same(ctx context.Context, files []string, f *triageFlags, symbols 
 				return verdictError{verdict.Unknown}
 			}
 		}
-		symbols.locate(log)
+		locate(log, symbols)
 		both[i] = log
 	}
 	c := triage.Compare(both[0], both[1])

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"plugstorm/harness/history"
 )
 
 // program is a "kernel" of three functions; the last one closes the size of the
@@ -60,6 +62,27 @@ func TestTriageVMLinux(t *testing.T) {
 			}
 		}
 	}
+	t.Run("of the run's own kernel", func(t *testing.T) {
+		run := filepath.Join(dir, "run", "x86_64", "guest-1")
+		if err := os.MkdirAll(run, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		record := history.Case{Kernel: history.Kernel{Image: filepath.Join(dir, "bzImage")}}
+		if err := history.WriteJSON(filepath.Join(run, "..", history.CaseFile), record); err != nil {
+			t.Fatal(err)
+		}
+		own := filepath.Join(run, "console.log")
+		if err := os.WriteFile(own, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for file, want := range map[string]bool{own: true, log: false} {
+			a, stdout, stderr := testApp("")
+			execute(t.Context(), a, []string{"triage", "--lkml", file})
+			if strings.Contains(stdout.String(), "prog.c:3)") != want {
+				t.Errorf("%s: %s%s", file, stdout, stderr)
+			}
+		}
+	})
 }
 
 // distance is how far a symbol is from the next one.
