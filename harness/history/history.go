@@ -25,7 +25,7 @@ type Type string
 // The types of events, and which fields of Event they fill.
 const (
 	RunStart   Type = "run-start"   // Case
-	GuestStart Type = "guest-start" // Guest; QEMU was started
+	GuestStart Type = "guest-start" // Guest, Text: the suite, or which part of it; QEMU was started
 	AgentUp    Type = "agent-up"    // Guest, Text: what the agent said of itself
 	Console    Type = "console"     // Guest, Offset: the console byte there came now, as did those up to the next mark, give or take 20 ms
 	StepBegin  Type = "step-begin"  // Guest, Seq, Step

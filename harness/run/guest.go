@@ -20,6 +20,7 @@ import (
 	"plugstorm/harness/history"
 	"plugstorm/harness/op"
 	"plugstorm/harness/qmp"
+	"plugstorm/harness/schedule"
 	"plugstorm/harness/vm"
 )
 
@@ -27,6 +28,7 @@ import (
 // retired owes it to its kernel.
 var (
 	errTimeUp  = errors.New("the run's time is up")
+	errTurnUp  = fmt.Errorf("its part of %w", errTimeUp)
 	errRetired = errors.New("retired")
 	errLost    = errors.New("lost")
 	errBoot    = errors.New("never came up")
@@ -49,6 +51,7 @@ type guest struct {
 	*runner
 	vm       *vm.VM
 	number   int
+	scenario *schedule.Scenario // the run's, or this guest's part of it
 	ctx      context.Context
 	end      context.CancelCauseFunc // ends the guest's storm; the first cause counts
 	live     *live                   // what the console says, as it says it
@@ -62,7 +65,7 @@ type guest struct {
 func (r *runner) oneGuest(parent context.Context) error {
 	ctx, end := context.WithCancelCause(parent)
 	defer end(nil)
-	g := &guest{runner: r, number: r.guest, ctx: ctx, end: end}
+	g := &guest{runner: r, number: r.guest, scenario: r.cfg.Scenario.Part(r.cfg.Case.Seed, r.guest), ctx: ctx, end: end}
 	g.live = newLive(g.onComplaint)
 	r.progress("booting")
 	if err := g.start(); err != nil {
@@ -90,7 +93,7 @@ func (g *guest) blame(err error) {
 }
 
 func (g *guest) start() error {
-	args := slices.Clone(g.cfg.Scenario.KernelArgs)
+	args := slices.Clone(g.scenario.KernelArgs)
 	spec := vm.Spec{
 		Machine: g.cfg.Machine, Accel: g.cfg.Accel, Emulator: g.cfg.Emulator, Version: g.cfg.Version,
 		Kernel: g.cfg.Case.Kernel.Image, Initramfs: g.cfg.Case.Kernel.Initramfs, KernelArgs: args,
@@ -98,7 +101,7 @@ func (g *guest) start() error {
 		Dir:        filepath.Join(g.cfg.Dir, fmt.Sprintf("guest-%d", g.number)),
 		Console:    g.onConsole, OnEvent: g.onAgent,
 	}
-	g.history.Add(history.Event{Type: history.GuestStart, Guest: g.number})
+	g.history.Add(history.Event{Type: history.GuestStart, Guest: g.number, Text: g.scenario.Name})
 	var err error
 	g.vm, err = g.cfg.Backend.Start(g.ctx, spec)
 	return err

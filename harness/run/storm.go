@@ -22,12 +22,16 @@ import (
 
 // storm runs all lanes until the guest's end is called. It returns why.
 func (g *guest) storm() error {
-	timer := time.AfterFunc(g.left(), func() { g.end(errTimeUp) })
+	length, over := g.left(), errTimeUp
+	if slice := g.cfg.Scenario.Slice; slice > 0 && slice < length {
+		length, over = slice, errTurnUp
+	}
+	timer := time.AfterFunc(length, func() { g.end(over) })
 	defer timer.Stop()
 	var lanes sync.WaitGroup
 	g.side.Go(g.watchHealth)
 	g.startWorkloads()
-	for _, lane := range g.lanes {
+	for _, lane := range schedule.LanesOf(g.lanes, g.cfg.Scenario, g.scenario) {
 		lanes.Go(func() { g.runLane(lane) })
 	}
 	<-g.ctx.Done()
@@ -40,7 +44,7 @@ func (g *guest) storm() error {
 
 // startWorkloads starts what the scenario wants to run all the time.
 func (g *guest) startWorkloads() {
-	for _, w := range g.cfg.Scenario.Workloads {
+	for _, w := range g.scenario.Workloads {
 		if g.ctx.Err() != nil {
 			return
 		}
@@ -210,7 +214,7 @@ func (g *guest) askQEMU(ctx context.Context) (status string, err error) {
 // stopWorkloads stops the scenario's workloads so that they clean up under
 // our eyes, and records what they did.
 func (g *guest) stopWorkloads(ctx context.Context) {
-	for _, w := range g.cfg.Scenario.Workloads {
+	for _, w := range g.scenario.Workloads {
 		var stats agent.WorkloadStats
 		params := agent.StopWorkloadParams{ID: w.ID, LimitMS: g.vm.Deadline(stopLimit).Milliseconds()}
 		if err := g.vm.Agent.Call(ctx, agent.MethodStopWorkload, params, &stats); err != nil {

@@ -29,6 +29,9 @@ type Scenario struct {
 	First     bool               // end with the first finding: there is nothing to learn after it
 
 	KernelArgs []string // in addition to the machine's
+
+	Parts []*Scenario   // if it is made of several, see InTurn
+	Slice time.Duration // of each part's guest; 0 without parts
 }
 
 // For is the scenario as a kernel can run it. One without our modules goes
@@ -38,6 +41,10 @@ func (s *Scenario) For(prebuilt bool) *Scenario {
 		return s
 	}
 	fit := *s
+	fit.Parts = nil
+	for _, part := range s.Parts {
+		fit.Parts = append(fit.Parts, part.For(prebuilt))
+	}
 	fit.Workloads = nil
 	for _, w := range s.Workloads {
 		if workload, err := agent.Workloads.Get(w.Name); err == nil && len(workload.Modules) == 0 {
@@ -69,6 +76,8 @@ type Lane struct {
 	Workloads []*agent.Workload
 	Threads   int // of a drawn workload, at most
 	AtOnce    int // drawn workloads that run at the same time, at most; 0 means 1
+
+	part string // the name of the scenario it comes from, see InTurn
 }
 
 // A Weight says how often a lane draws an op of a kind, relative to its others.
@@ -97,11 +106,16 @@ type Sequence struct {
 }
 
 // Sequences makes the sequences of all lanes of a scenario, which share the
-// machine's devices out among themselves in order.
+// machine's devices out among themselves in order. Parts, which never have a
+// guest in common, each share out the whole machine.
 func Sequences(s *Scenario, m *vm.Machine, b vm.Budget, seed int64) []*Sequence {
 	var all []*Sequence
 	dimm, vcpu, cpu := 0, m.VCPU.Boot, 1
+	part := ""
 	for _, lane := range s.Lanes {
+		if lane.part != part {
+			dimm, vcpu, cpu, part = 0, m.VCPU.Boot, 1, lane.part
+		}
 		share := op.Share{
 			Name: lane.Name, FirstDIMM: dimm, DIMMs: lane.DIMMs, MaxUnits: lane.MaxUnits,
 			VCPUs: numbers(vcpu, lane.VCPUs, m.VCPU.Boot+m.VCPU.Plug),

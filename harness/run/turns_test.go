@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package run_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"plugstorm/harness/history"
+	"plugstorm/harness/op"
+	"plugstorm/harness/schedule"
+	"plugstorm/workloads"
+)
+
+// TestTurns: each guest gets the next part for its slice, and nothing of
+// another part's.
+func TestTurns(t *testing.T) {
+	first, second := calm(), only(schedule.Lane{CPUs: 1, Gap: time.Second}, op.CPUOffline, op.CPUOnline)
+	first.Name, second.Name = "first", "second"
+	first.KernelArgs = []string{"first"}
+	second.Workloads = []op.WorkloadStart{{ID: "other", Name: workloads.PercpuStorm.Name}}
+	r := play{seed: 1, duration: time.Minute, scenario: schedule.InTurn("both", "", time.Hour, 20*time.Second, first, second)}.perform(t)
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	const over = "guest-end  its part of the run's time is up"
+	// What is left for the third one is shorter than its slice, by the boots.
+	r.expect(t, lines(runStart, "1 guest-start  second", "1 agent-up", "1 workload", "1 "+over,
+		"2 guest-start  first", "2 agent-up", "2 workload", "2 "+over,
+		"3 guest-start  second", "3 agent-up", "3 workload", "3 guest-end", runEnd)...)
+	for guest, part := range map[int]string{1: "second/", 2: "first/", 3: "second/"} {
+		for _, e := range r.steps(history.StepBegin, guest) {
+			if lane := e.Step.Lane; lane != "workloads" && !strings.HasPrefix(lane, part) {
+				t.Errorf("guest %d does a step of lane %s", guest, lane)
+			}
+		}
+		if slices.Contains(r.specs[guest-1].KernelArgs, "first") != (part == "first/") {
+			t.Errorf("guest %d: %q", guest, r.specs[guest-1].KernelArgs)
+		}
+	}
+}
