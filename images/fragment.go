@@ -64,6 +64,10 @@ func wishes(arch *Arch, features []string) ([]wish, error) {
 			return nil, blame.Errorf(blame.User, "choose from: "+featureNames(), "unknown kernel feature %q", name)
 		}
 		files = append(files, "fragments/features/"+name+".config")
+		own := "fragments/features/" + arch.Fragment + "/" + name + ".config" // what the feature needs of this architecture
+		if _, err := fs.Stat(fragmentFS, own); err == nil {
+			files = append(files, own)
+		}
 	}
 	var all []wish
 	for _, file := range files {
@@ -79,6 +83,38 @@ func wishes(arch *Arch, features []string) ([]wish, error) {
 	}
 	return all, nil
 }
+
+// FeaturesFor lists the features without which a patch's code may not be
+// compiled, going by the options (with or without CONFIG_) that its header
+// names: those that set one of them which no kernel of ours has without it.
+func FeaturesFor(header string) []string {
+	base, err := wishes(X8664, nil)
+	if err != nil {
+		panic(err) // the fragments are embedded
+	}
+	named := map[string]bool{}
+	for _, word := range optionWord.FindAllString(header, -1) {
+		named["CONFIG_"+strings.TrimPrefix(word, "CONFIG_")] = true
+	}
+	var needed []string
+	for _, f := range Features() {
+		if f.Name != "users" {
+			continue // the others look for bugs, they don't add what has some
+		}
+		all, err := wishes(X8664, []string{f.Name})
+		if err != nil {
+			panic(err)
+		}
+		if slices.ContainsFunc(all, func(w wish) bool {
+			return named[w.Option] && w.Value != "n" && !slices.ContainsFunc(base, func(b wish) bool { return b.Option == w.Option && b.Value != "n" })
+		}) {
+			needed = append(needed, f.Name)
+		}
+	}
+	return needed
+}
+
+var optionWord = regexp.MustCompile(`\b[A-Z][A-Z0-9_]{2,}\b`)
 
 func featureNames() string {
 	var names []string

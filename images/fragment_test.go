@@ -65,6 +65,18 @@ func TestParseFragment(t *testing.T) {
 	}
 }
 
+// TestFeaturesFor: a header's option that only a feature sets brings it in.
+func TestFeaturesFor(t *testing.T) {
+	for header, want := range map[string][]string{
+		"config: PROVE_LOCKING NUMA": nil, "": nil, "config: KCSAN": nil, "a lock order in padata": nil, "config: NOBODY_KNOWS": nil,
+		"arch: both   config: PADATA+CRYPTO_PCRYPT": {"users"}, "CONFIG_ZSWAP=y": {"users"}, "config: DEBUG_KMEMLEAK": {"users"}, "x86_64, X86_MCE": {"users"},
+	} {
+		if got := FeaturesFor(header); !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", header, got, want)
+		}
+	}
+}
+
 func TestMergeWishes(t *testing.T) {
 	got := mergeWishes([]wish{{"A", "y", "1", false}, {"B", "y", "1", false}}, []wish{{"A", "n", "2", true}, {"C", "m", "2", false}})
 	want := []wish{{"A", "n", "2", true}, {"B", "y", "1", false}, {"C", "m", "2", false}}
