@@ -56,6 +56,9 @@ func (s *Store) build(ctx context.Context, arch *Arch, src Source, opt Options) 
 	if err := s.compile(ctx, j, w); err != nil {
 		return nil, err
 	}
+	if err := j.checkCompiled(w); err != nil {
+		return nil, err
+	}
 	modules, err := s.buildModules(ctx, j, w)
 	if err != nil {
 		return nil, err

@@ -122,7 +122,7 @@ func (j *job) what() string { return "kernel " + j.name() + " for " + j.arch.Nam
 
 // fault is who has to act if the kernel doesn't compile.
 func (j *job) fault() blame.Party {
-	if j.source.user || slices.ContainsFunc(j.patches, func(p patchText) bool { return strings.HasPrefix(p.Name, "patch ") }) {
+	if j.source.user || slices.ContainsFunc(j.patches, func(p patchText) bool { return strings.HasPrefix(p.Name, userPatch) }) {
 		return blame.User
 	}
 	return blame.Harness

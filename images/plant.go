@@ -86,6 +86,9 @@ func FindPlant(name string) (*Plant, error) {
 	return nil, blame.Errorf(blame.User, "choose one of: "+strings.Join(ids, ", "), "%s plant %q", what, name)
 }
 
+// userPatch begins the name of a patch of the user's.
+const userPatch = "patch "
+
 // A patchText is a patch before it is parsed.
 type patchText struct {
 	Label string // for kernel names: "s0a", "fix.patch"; "" for baseline patches
@@ -114,7 +117,7 @@ func (src *Source) patches() ([]patchText, error) {
 		if err != nil {
 			return nil, blame.On(blame.User, fmt.Errorf("patch: %w", err), "name a readable patch file")
 		}
-		all = append(all, patchText{filepath.Base(file), "patch " + file, text})
+		all = append(all, patchText{filepath.Base(file), userPatch + file, text})
 	}
 	return all, nil
 }

@@ -66,6 +66,17 @@ func Parse(name string, text []byte) (*Patch, error) {
 	return p, nil
 }
 
+// Written lists the files that the patch creates or changes, in its order.
+func (p *Patch) Written() []string {
+	var all []string
+	for _, f := range p.files {
+		if !f.IsDelete {
+			all = append(all, f.NewName)
+		}
+	}
+	return all
+}
+
 // A section is the diff of one file.
 type section struct {
 	lines []string
