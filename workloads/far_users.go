@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package workloads
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"plugstorm/harness/agent"
+	"plugstorm/workloads/sysfs"
+)
+
+// FarUsers touches what takes the hotplug locks far from mm and kernel/cpu.c.
+var FarUsers = agent.Workloads.Register(&agent.Workload{
+	Name: "far-users",
+	Doc: "writes what makes far users of cpu_hotplug_lock and mem_hotplug_lock take them: padata's CPU masks, zswap's pools, the osnoise tracer, " +
+		"kmemleak's scan, soft offlining of a page of hot-added memory; what the kernel lacks is left out (feature users has them all)",
+	Run: farUsers{tree: guest}.run,
+})
+
+type farUsers struct{ tree sysfs.Tree }
+
+// A knob is a file whose writing takes a lock that we are after.
+type knob struct {
+	path   string
+	values []string
+}
+
+var farKnobs = []knob{
+	// padata_set_cpumask -> cpus_read_lock, pinst->lock (kernel/padata.c)
+	{"sys/kernel/pcrypt/pencrypt/parallel_cpumask", []string{"1", "2", "3", "f"}},
+	{"sys/kernel/pcrypt/pdecrypt/serial_cpumask", []string{"1", "2", "3", "f"}},
+	// zswap_pool_create -> cpuhp_state_add_instance (mm/zswap.c)
+	{"sys/module/zswap/parameters/compressor", []string{"lzo", "lzo-rle"}},
+	{"sys/module/zswap/parameters/enabled", []string{"Y", "N"}},
+	// osnoise_workload_start, osnoise_cpus_write -> cpus_read_lock, trace_types_lock, interface_lock (kernel/trace/trace_osnoise.c)
+	{"sys/kernel/tracing/current_tracer", []string{"osnoise", "timerlat", "nop"}},
+	{"sys/kernel/tracing/osnoise/cpus", []string{"0", "0-1", "1-3"}},
+	// kmemleak_scan -> get_online_mems, scan_mutex (mm/kmemleak.c)
+	{"sys/kernel/debug/kmemleak", []string{"scan", "clear"}},
+}
+
+// softOffline is written with a physical address: soft_offline_page ->
+// mf_mutex, get_online_mems (mm/memory-failure.c). Each page it takes is lost
+// until its block goes, so it comes up rarely.
+const (
+	softOffline      = "sys/devices/system/memory/soft_offline_page"
+	softOfflineOneIn = 16
+)
+
+func (f farUsers) run(ctx context.Context, p agent.Params, m agent.Meter) error {
+	l := loop{params: p, meter: m, threads: 2, refuses: []unix.Errno{
+		unix.ENOENT, unix.ENODEV, unix.EINVAL, unix.ENOMEM, unix.EINTR, unix.EIO, unix.EBUSY, unix.EPERM, unix.ENXIO, unix.EOPNOTSUPP, unix.EAGAIN}}
+	knobs := f.present()
+	return l.run(ctx, same(func(ctx context.Context, rng *rand.Rand) error {
+		if rng.IntN(softOfflineOneIn) == 0 && unix.Access(f.tree.Path(softOffline), unix.W_OK) == nil {
+			return f.softOffline(ctx, rng)
+		}
+		k, err := pick(rng, knobs)
+		if err != nil {
+			return err
+		}
+		return sysfs.Write(ctx, f.tree.Path(k.path), k.values[rng.IntN(len(k.values))])
+	}))
+}
+
+// present lists the knobs that this kernel has.
+func (f farUsers) present() []knob {
+	var there []knob
+	for _, k := range farKnobs {
+		if unix.Access(f.tree.Path(k.path), unix.W_OK) == nil {
+			there = append(there, k)
+		}
+	}
+	return there
+}
+
+// softOffline takes a page of the last memory block there is, which is
+// hot-added if any is.
+func (f farUsers) softOffline(ctx context.Context, rng *rand.Rand) error {
+	ids, err := f.tree.BlockIDs()
+	if err != nil {
+		return err
+	}
+	if len(ids) == 0 {
+		return errIdle
+	}
+	page := uint64(os.Getpagesize())
+	address := ids[len(ids)-1]*f.tree.BlockBytes() + rng.Uint64N(max(f.tree.BlockBytes()/page, 1))*page
+	return sysfs.Write(ctx, f.tree.Path(softOffline), "0x"+strconv.FormatUint(address, 16))
+}
