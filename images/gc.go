@@ -15,7 +15,7 @@ import (
 
 // An Entry is one thing in the cache.
 type Entry struct {
-	Kind  string // "kernel", "initramfs", "work tree", "source", "download"
+	Kind  string // "kernel", "initramfs", "snapshot", "work tree", "source", "download"
 	Key   string
 	Name  string // for people
 	Arch  string // kernels only
@@ -27,10 +27,13 @@ type Entry struct {
 	path, lock string
 }
 
-// kinds says where each kind of entry lives and which lock guards it.
-var kinds = []struct{ kind, dir, mark, lock string }{
+// A kind says where its entries live and which lock guards them.
+type kind struct{ kind, dir, mark, lock string }
+
+var kinds = []kind{
 	{"kernel", "kernels", "meta.json", "kernel-"},
 	{"initramfs", "initramfs", "", "initramfs-"},
+	guestKind,
 	{"work tree", "build", "state.json", "build-"},
 	{"source", "src", "name", "src-"},
 	{"download", "debian", "", "debian-"},
@@ -41,25 +44,34 @@ var kinds = []struct{ kind, dir, mark, lock string }{
 func (s *Store) List() ([]Entry, error) {
 	var all []Entry
 	for _, k := range kinds {
-		dirs, err := filepath.Glob(s.path(k.dir, "*"))
+		some, err := s.list(k)
 		if err != nil {
 			return nil, err
 		}
-		var some []Entry
-		for _, dir := range dirs {
-			info, err := os.Stat(filepath.Join(dir, k.mark))
-			if err != nil || strings.HasSuffix(dir, ".part") {
-				continue
-			}
-			name := entryName(dir)
-			e := Entry{Kind: k.kind, Key: name, Name: name, Used: info.ModTime(), path: dir, lock: k.lock + name}
-			s.describe(&e)
-			some = append(some, e)
-		}
-		slices.SortFunc(some, func(a, b Entry) int { return b.Used.Compare(a.Used) })
 		all = append(all, some...)
 	}
 	return all, nil
+}
+
+// list is List for one kind.
+func (s *Store) list(k kind) ([]Entry, error) {
+	dirs, err := filepath.Glob(s.path(k.dir, "*"))
+	if err != nil {
+		return nil, err
+	}
+	var some []Entry
+	for _, dir := range dirs {
+		info, err := os.Stat(filepath.Join(dir, k.mark))
+		if err != nil || strings.HasSuffix(dir, ".part") {
+			continue
+		}
+		name := entryName(dir)
+		e := Entry{Kind: k.kind, Key: name, Name: name, Used: info.ModTime(), path: dir, lock: k.lock + name}
+		s.describe(&e)
+		some = append(some, e)
+	}
+	slices.SortFunc(some, func(a, b Entry) int { return b.Used.Compare(a.Used) })
+	return some, nil
 }
 
 // entryName is the name that a file of the cache, or the unfinished form of it,
@@ -78,6 +90,9 @@ func (s *Store) describe(e *Entry) {
 	if m, err := readMeta(e.path); err == nil {
 		e.Kernel = m.Kernel.below(e.path)
 		e.Name, e.Arch = m.Kernel.Name, m.Kernel.Arch
+	}
+	if e.Kind == "snapshot" {
+		e.Name = guestName(e.path)
 	}
 	if e.Kind == "source" {
 		if name, err := os.ReadFile(filepath.Join(e.path, "name")); err == nil {
@@ -139,6 +154,11 @@ func (s *Store) GC(ctx context.Context, policy GCPolicy) (freed int64, err error
 		}
 	}
 	more, err := s.removeParts()
+	freed += more
+	if err != nil {
+		return freed, err
+	}
+	more, err = s.pruneGuests()
 	return freed + more, err
 }
 

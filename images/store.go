@@ -12,6 +12,7 @@
 //	                   .cmd files are what makes objects reusable elsewhere)
 //	kernels/KEY        a result, with meta.json; appears by rename when whole
 //	initramfs/KEY.cpio
+//	guests/KEY         a booted guest, saved (vm.Snapshot); by the same rules
 //	debian/            what came from Debian's mirrors, and apt's private state
 //	locks/ logs/ stat/
 //
@@ -52,6 +53,9 @@ type Store struct {
 	// KeepTrees is how many work trees (300 MB each) of patched kernels stay
 	// around to be built upon; 0 for 4. Kernels themselves stay until GC.
 	KeepTrees int
+
+	// GuestBytes bounds what saved guests take of the disk; 0 for 8 GiB.
+	GuestBytes int64
 
 	debianTarball string // tests only: instead of Debian's source package
 }
@@ -154,7 +158,7 @@ func (s *Store) prepare() error {
 		return blame.Errorf(blame.User, next,
 			"the cache directory %q has the character %q in its path, which the kernel's build can't cope with", s.Dir, s.Dir[i])
 	}
-	for _, sub := range []string{"src", "build", "kernels", "initramfs", "debian", "locks", "logs", "stat"} {
+	for _, sub := range []string{"src", "build", "kernels", "initramfs", guestKind.dir, "debian", "locks", "logs", "stat"} {
 		if err := os.MkdirAll(s.path(sub), 0o755); err != nil {
 			return blame.On(blame.Host, fmt.Errorf("cache: %w", err), "make the cache directory writable, or choose another one")
 		}

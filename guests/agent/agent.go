@@ -36,6 +36,8 @@ type guestAgent struct {
 	work      *supervisor
 	out       chan []byte // to the one writer of port
 	powerOff  func() error
+	stir      func(device string, entropy []byte) error
+	setClock  func(unix.Timespec) error
 	seq       atomic.Uint64
 }
 
@@ -47,6 +49,8 @@ func newAgent(root string, port io.ReadWriteCloser, note *console, processes *ch
 		modules:  filepath.Join(root, workloads.ModuleDir),
 		out:      make(chan []byte, queued),
 		powerOff: powerOff,
+		stir:     stir,
+		setClock: setClock,
 	}
 	a.work = newSupervisor(processes, note, a.modules, func(stats agent.WorkloadStats) {
 		a.note.printf("workload %s (%s) ended by itself: %s", stats.ID, stats.Name, stats.Error)

@@ -25,6 +25,7 @@ type method func(*guestAgent, json.RawMessage) (any, error)
 var methods = map[string]method{
 	agent.MethodHello:         bare(func(a *guestAgent) (any, error) { return a.hello(), nil }),
 	agent.MethodPing:          bare(func(*guestAgent) (any, error) { return nil, nil }),
+	agent.MethodWake:          with((*guestAgent).wake),
 	agent.MethodMemory:        with((*guestAgent).memory),
 	agent.MethodSetBlock:      with((*guestAgent).setBlock),
 	agent.MethodCPUs:          bare((*guestAgent).cpus),

@@ -58,6 +58,7 @@ const (
 const (
 	MethodHello         = "hello"          // nil -> Hello; for a host that missed the event, or restored a snapshot
 	MethodPing          = "ping"           // nil -> nil
+	MethodWake          = "wake"           // WakeParams -> WakeReply; before anything else is asked of a guest that was, or will be, a snapshot
 	MethodMemory        = "memory"         // MemoryParams -> MemoryReply
 	MethodSetBlock      = "set-block"      // SetBlockParams -> nil
 	MethodCPUs          = "cpus"           // nil -> CPUsReply
@@ -82,6 +83,18 @@ type Hello struct {
 	Modules    []string `json:"modules"`     // of ours, shipped in the initramfs and loadable
 	Missing    []string `json:"missing"`     // what this kernel lacks for us ("memory hotplug", "cgroup cpuset"), for the report
 	Transport  string   `json:"transport"`   // "virtio-serial" or "serial"
+}
+
+// WakeParams make a guest that goes on from a snapshot differ from its twins.
+type WakeParams struct {
+	Entropy []byte `json:"entropy"` // secret and random, for the kernel's random numbers; at least 32 bytes
+	UnixNS  int64  `json:"unix_ns"` // what time it is
+}
+
+// WakeReply says how fast the guest works now.
+type WakeReply struct {
+	UptimeMS int64   `json:"uptime_ms"` // CLOCK_BOOTTIME
+	WorkNS   []int64 `json:"work_ns"`   // what the same piece of work took, each time; between two of them the agent slept by the kernel's timer
 }
 
 // A Heartbeat says that user space in the guest makes progress. It is never

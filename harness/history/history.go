@@ -25,7 +25,8 @@ type Type string
 // The types of events, and which fields of Event they fill.
 const (
 	RunStart   Type = "run-start"   // Case
-	GuestStart Type = "guest-start" // Guest, Text: the suite, or which part of it; QEMU was started
+	GuestStart Type = "guest-start" // Guest, Part, Restored, Text: the snapshot; QEMU was started; a second one of a guest: the restore failed and it boots
+	Snapshot   Type = "snapshot"    // Guest, Text: what became of snapshots
 	AgentUp    Type = "agent-up"    // Guest, Text: what the agent said of itself
 	Console    Type = "console"     // Guest, Offset: the console byte there came now, as did those up to the next mark, give or take 20 ms
 	StepBegin  Type = "step-begin"  // Guest, Seq, Step
@@ -50,6 +51,10 @@ type Event struct {
 	Step    *schedule.Step `json:"step,omitempty"`
 	Setup   bool           `json:"setup,omitempty"` // the step brings a fresh guest to where the last one was
 	Outcome op.Outcome     `json:"outcome,omitempty"`
+
+	Restored bool `json:"restored,omitempty"` // the guest goes on from a snapshot instead of booting
+
+	Part string `json:"part,omitempty"` // the suite, or which of the suites that it is made of
 
 	Offset int64 `json:"offset,omitempty"`
 
@@ -77,6 +82,7 @@ type Case struct {
 	Started  time.Time     `json:"started"`
 	Command  []string      `json:"command"`             // what reproduces the run, as words
 	ReplayOf string        `json:"replay_of,omitempty"` // the directory whose schedule this is
+	Cold     bool          `json:"cold,omitempty"`      // all guests were to boot; else which did is in their GuestStart
 }
 
 // A Kernel says what was tested.

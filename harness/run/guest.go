@@ -50,6 +50,8 @@ const bootLimit = 20
 type guest struct {
 	*runner
 	vm       *vm.VM
+	hello    *agent.Hello // of a guest that was restored: it is up when it is started
+	identity []string     // of its snapshot; nil if it isn't to have one
 	number   int
 	scenario *schedule.Scenario // the run's, or this guest's part of it
 	ctx      context.Context
@@ -101,10 +103,21 @@ func (g *guest) start() error {
 		Dir:        filepath.Join(g.cfg.Dir, fmt.Sprintf("guest-%d", g.number)),
 		Console:    g.onConsole, OnEvent: g.onAgent,
 	}
-	g.history.Add(history.Event{Type: history.GuestStart, Guest: g.number, Text: g.scenario.Name})
+	if g.restore(spec) {
+		return nil
+	}
+	if err := context.Cause(g.ctx); err != nil {
+		return err
+	}
+	g.history.Add(g.startEvent(spec))
 	var err error
 	g.vm, err = g.cfg.Backend.Start(g.ctx, spec)
 	return err
+}
+
+// startEvent says with what the guest is started.
+func (g *guest) startEvent(_ vm.Spec) history.Event {
+	return history.Event{Type: history.GuestStart, Guest: g.number, Part: g.scenario.Name}
 }
 
 // autoOnline reports whether the last memhp_default_state on a kernel command
@@ -123,6 +136,10 @@ func autoOnline(args []string) bool {
 func (g *guest) boot() error {
 	ctx, cancel := context.WithTimeout(g.ctx, bootLimit*g.cfg.Machine.BootReference)
 	defer cancel()
+	if g.hello != nil {
+		g.up(ctx, *g.hello)
+		return nil
+	}
 	hello, err := g.vm.WaitAgent(ctx)
 	if err != nil {
 		if op.Gone(err) || blame.Of(err) == blame.Hypervisor {
@@ -137,15 +154,24 @@ func (g *guest) boot() error {
 		g.blame(err)
 		return err
 	}
+	g.up(ctx, hello)
+	return nil
+}
+
+// up brings a guest whose agent has introduced itself to where its storm can
+// begin.
+func (g *guest) up(ctx context.Context, hello agent.Hello) {
 	text, _ := json.Marshal(hello)
 	g.history.Add(history.Event{Type: history.AgentUp, Guest: g.number, Text: string(text)})
 	g.live.alive()
+	if g.hello == nil {
+		g.save(ctx)
+	}
 	g.stretchHungTask(ctx)
 	g.lastBoot = time.Since(g.vm.Started)
 	if g.stormed.IsZero() {
 		g.stormed = time.Now()
 	}
-	return nil
 }
 
 // hungTask is the guest kernel's hung-task timeout on the reference host.

@@ -26,7 +26,9 @@ func (g *guest) watchHost() {
 		case <-ticker.C:
 		}
 		now := g.vm.HostTime()
-		g.history.Add(history.Event{Type: history.Host, Guest: g.number, Starved: now.Starved(last)})
+		starved := now.Starved(last)
+		g.vm.NoteStarved(starved)
+		g.history.Add(history.Event{Type: history.Host, Guest: g.number, Starved: starved})
 		last = now
 	}
 }

@@ -34,6 +34,9 @@ type Config struct {
 	Replay   []schedule.Step // nil: draw from Case.Seed
 	Dir      string          // the run's directory; must not hold a run yet
 
+	Snapshots Snapshots      // where guests are saved and come from; nil: all of them boot
+	HostLoad  func() float64 // see vm.HostLoad; nil: unknown
+
 	// Until ends the run with the first complaint that it is true of. It is
 	// called by the goroutine that reads the console. May be nil.
 	Until func(splat.Finding) bool
@@ -93,6 +96,7 @@ type runner struct {
 	finished atomic.Int64 // steps
 	seen     atomic.Int64 // complaints
 	enough   atomic.Bool  // Config.Until was true of a complaint
+	saved    snapshots
 	guest    int
 	stormed  time.Time     // when the first guest was up; zero before
 	lastBoot time.Duration // of the last guest that came up

@@ -27,9 +27,9 @@ func TestTurns(t *testing.T) {
 	}
 	const over = "guest-end  its part of the run's time is up"
 	// What is left for the third one is shorter than its slice, by the boots.
-	r.expect(t, lines(runStart, "1 guest-start  second", "1 agent-up", "1 workload", "1 "+over,
-		"2 guest-start  first", "2 agent-up", "2 workload", "2 "+over,
-		"3 guest-start  second", "3 agent-up", "3 workload", "3 guest-end", runEnd)...)
+	r.expect(t, lines(runStart, "1 guest-start", "1 agent-up", "1 workload", "1 "+over,
+		"2 guest-start", "2 agent-up", "2 workload", "2 "+over,
+		"3 guest-start", "3 agent-up", "3 workload", "3 guest-end", runEnd)...)
 	for guest, part := range map[int]string{1: "second/", 2: "first/", 3: "second/"} {
 		for _, e := range r.steps(history.StepBegin, guest) {
 			if lane := e.Step.Lane; lane != "workloads" && !strings.HasPrefix(lane, part) {

@@ -49,9 +49,16 @@ func Args(s *Spec) []string {
 		"-device", m.VirtioPort+",id=ports",
 		"-device", "virtserialport,bus=ports.0,chardev=agent,name=plugstorm.agent")
 	args = append(args, coldVCPUs(m, s.Accel)...)
-	return append(args,
+	args = append(args,
+		// A guest that was stopped to be saved is not saved as stopped: one that
+		// goes on from the file runs as soon as QEMU has read it.
+		"-global", "migration.store-global-state=off",
 		"-kernel", s.Kernel, "-initrd", s.Initramfs,
 		"-append", strings.Join(KernelArgs(s), " "))
+	if s.Incoming != "" {
+		args = append(args, "-incoming", "file:"+s.Incoming)
+	}
+	return args
 }
 
 // KernelArgs returns the guest kernel's command line, word by word.

@@ -92,8 +92,12 @@ func prepareDir(s *Spec) error {
 		return blame.On(blame.Host, err, "")
 	}
 	s.Dir = abs
-	command := fmt.Sprintf("#!/bin/sh\n# %s, started by plugstorm. Paste it, or run it: the console goes to %s.\ncd %s && exec %s\n",
-		s.Machine.Name, ConsoleLog, Shell(s.Dir), Shell(append([]string{s.Emulator}, Args(s)...)...))
+	hint := ""
+	if s.Incoming != "" {
+		hint = "# It goes on from a snapshot, as long as that is in the cache. Without -incoming and its file it boots.\n"
+	}
+	command := fmt.Sprintf("#!/bin/sh\n# %s, started by plugstorm. Paste it, or run it: the console goes to %s.\n%scd %s && exec %s\n",
+		s.Machine.Name, ConsoleLog, hint, Shell(s.Dir), Shell(append([]string{s.Emulator}, Args(s)...)...))
 	if err := os.WriteFile(filepath.Join(s.Dir, CommandFile), []byte(command), 0o755); err != nil {
 		return blame.On(blame.Host, err, "free some space or choose another directory with --out")
 	}

@@ -41,6 +41,7 @@ type Spec struct {
 	KernelArgs []string
 	AutoOnline bool   // the kernel onlines new memory by itself (memhp_default_state=online*)
 	Dir        string // of this guest; created by Start, its files are kept
+	Incoming   string // path of a saved state that the guest goes on from, "" to boot; see Restore
 
 	// Console receives the console's output piece by piece, in order, on one
 	// goroutine, until the guest is closed. It must not block for long.
@@ -72,6 +73,7 @@ type VM struct {
 	Devices *Devices      // what we plugged, and where it is
 
 	boot    atomic.Int64 // how long it took, in nanoseconds; 0 until the agent is up
+	tempo   tempo
 	links   *links
 	process Process
 	console *follower
@@ -98,11 +100,14 @@ func (v *VM) ConsoleError() error { return v.console.err }
 // Budget says how much vCPU hotplug the defects of this QEMU leave.
 func (v *VM) Budget() Budget { return BudgetOf(v.Spec.Machine, v.Spec.Accel, v.Spec.Version) }
 
-// Slowness is the guest's boot time over the machine's reference, at least 1,
-// and 1 until the guest is up.
-func (v *VM) Slowness() float64 {
-	return max(1, float64(v.boot.Load())/float64(v.Spec.Machine.BootReference))
-}
+// Slowness is the guest's boot time over the machine's reference (that of the
+// boot it was saved after, carried over to the host as it is now, if it was
+// restored: see Pace), stretched by what the host takes from it lately, at least
+// 1. It is 1 until the guest is up.
+func (v *VM) Slowness() float64 { return v.tempo.slowness() }
+
+// NoteStarved tells the guest how starved its QEMU was lately; see HostTime.
+func (v *VM) NoteStarved(share float64) { v.tempo.sample(share) }
 
 // Deadline stretches a time measured on the reference host by the guest's
 // slowness.
@@ -131,7 +136,10 @@ func (v *VM) WaitAgent(ctx context.Context) (agent.Hello, error) {
 	client, hello, err := v.links.hello(ctx)
 	if err == nil {
 		v.Agent = client
-		v.boot.Store(int64(time.Since(v.Started)))
+		boot := time.Since(v.Started)
+		v.boot.Store(int64(boot))
+		p := Pace{Boot: boot, Starved: v.HostTime().Starved(HostTime{})}
+		v.tempo.set(float64(boot)/float64(v.Spec.Machine.BootReference), p.unstarved(v.Spec.Machine))
 		return hello, nil
 	}
 	select {

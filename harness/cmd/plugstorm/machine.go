@@ -38,9 +38,13 @@ func (a *app) runMachine(ctx context.Context, p *plan, m *vm.Machine) error {
 	if err != nil {
 		return err
 	}
+	snapshots, err := a.snapshots(p.flags.cold, version)
+	if err != nil {
+		return err
+	}
 	c := history.Case{
 		Machine: m.Name, Suite: p.scenario.Name, Seed: p.seed, Duration: p.duration,
-		Accel: string(accel), QEMU: version.String(), Command: p.flags.command(p, m.Name), ReplayOf: p.replayOf,
+		Accel: string(accel), QEMU: version.String(), Command: p.flags.command(p, m.Name), ReplayOf: p.replayOf, Cold: p.flags.cold,
 		Kernel: history.Kernel{
 			Name: kernel.Name, Release: kernel.Release, Key: kernel.Key, Image: kernel.Image, Initramfs: initramfs,
 			Prebuilt: kernel.Prebuilt, Omitted: kernel.Omitted,
@@ -49,6 +53,7 @@ func (a *app) runMachine(ctx context.Context, p *plan, m *vm.Machine) error {
 	config := run.Config{
 		Case: c, Machine: m, Backend: vm.QEMU, Accel: accel, Emulator: emulator, Version: version,
 		Scenario: p.scenario.For(kernel.Prebuilt), Replay: p.steps[m.Name], Dir: dir, Watch: a.ui.run,
+		Snapshots: snapshots, HostLoad: vm.HostLoad,
 	}
 	if p.flags.first || p.scenario.First {
 		config.Until = func(f splat.Finding) bool { return p.known.unexplained(f, m.Name, kernel.Release) }
@@ -123,6 +128,9 @@ func (f *runFlags) command(p *plan, machine string) []string {
 	}
 	if f.first {
 		words = append(words, "--first")
+	}
+	if f.cold {
+		words = append(words, "--cold")
 	}
 	if f.ignoreDefects {
 		words = append(words, "--ignore-defects")

@@ -46,6 +46,7 @@ type runFlags struct {
 	json     bool
 	known    string
 	first    bool
+	cold     bool
 
 	ignoreDefects bool
 }
@@ -80,6 +81,7 @@ otherwise; --patch and --plant are applied to a private copy. The exit code is
 	flags.Int64Var(&f.seed, "seed", 0, "seed of the schedule, 0 or more (default random, always printed)")
 	flags.DurationVar(&f.duration, "duration", 0, "length of the storm on each machine, boots excluded (default the suite's)")
 	flags.BoolVar(&f.first, "first", false, "end with the first finding that no known issue explains")
+	flags.BoolVar(&f.cold, "cold", false, "boot every guest; by default one is saved after its boot, and those that follow go on from there")
 	flags.StringVar(&f.accel, "accel", "auto", "auto, kvm or tcg")
 	flags.BoolVar(&f.ignoreDefects, "ignore-defects", false, "don't steer around QEMU's known defects: is a newer QEMU rid of them?")
 	flags.StringVar(&f.out, "out", "", "run directory, new or empty (default below plugstorm-runs)")

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"plugstorm/harness/run"
+	"plugstorm/harness/vm"
+	"plugstorm/images"
+)
+
+// snapshots is where a run keeps saved guests and finds them again: in the
+// cache, or nowhere.
+func (a *app) snapshots(cold bool, v vm.Version) (run.Snapshots, error) {
+	if cold {
+		return nil, nil
+	}
+	store, err := a.store()
+	if err != nil {
+		return nil, err
+	}
+	return cachedGuests{store, vm.CanSnapshot(v)}, nil
+}
+
+// cachedGuests are the saved guests in the cache.
+type cachedGuests struct {
+	store *images.Store
+	why   error // why there can't be any; nil if there can
+}
+
+func (c cachedGuests) Find(identity []string) (dir string, release func(), err error) {
+	if c.why != nil {
+		return "", nil, c.why
+	}
+	return c.store.FindGuest(identity...)
+}
+
+func (c cachedGuests) Keep(identity []string, fill func(dir string) error) (bool, error) {
+	return c.store.KeepGuest(fill, identity...)
+}
+
+func (c cachedGuests) Drop(identity []string) error { return c.store.DropGuest(identity...) }

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vm
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"plugstorm/harness/agent"
+	"plugstorm/harness/blame"
+	"plugstorm/harness/qmp"
+)
+
+// The files of a snapshot, in a directory of its own.
+const (
+	SnapshotFile = "snapshot.json" // a Snapshot
+	BootLog      = "boot.log"      // the console until then; also in the directory of each guest restored from it
+	stateFile    = "state"         // QEMU's
+)
+
+// A Snapshot is a booted, idle guest, saved. It is never changed.
+type Snapshot struct {
+	Dir string `json:"-"`
+
+	Name    string    `json:"name"` // for people
+	Made    time.Time `json:"made"`
+	Bytes   int64     `json:"bytes"` // of the state
+	SHA256  string    `json:"sha256"`
+	Console int64     `json:"console"` // bytes of BootLog
+	Pace    Pace      `json:"pace"`
+}
+
+// fileMigration is the first QEMU that migrates to and from "file:".
+var fileMigration = Version{8, 2, 0}
+
+// CanSnapshot says why guests of this QEMU can't be saved and restored, nil if
+// they can.
+func CanSnapshot(v Version) error {
+	if v.Less(fileMigration) {
+		return blame.Errorf(blame.Host, "", "QEMU %s can't save a guest into a file, %s can", v, fileMigration)
+	}
+	return nil
+}
+
+// Save stops a guest, has judge look at what its console said until then, saves
+// it into dir, which is there and empty, and lets it go on. judge may refuse;
+// nothing is saved then. The error says nothing about the guest: if it can't go
+// on, its steps will tell.
+func (v *VM) Save(ctx context.Context, dir, name string, pace Pace, judge func(console []byte) error) (s *Snapshot, err error) {
+	if err := qmp.Stop(ctx, v.Monitor); err != nil {
+		return nil, err
+	}
+	defer func() {
+		on, cancel := context.WithTimeout(context.WithoutCancel(ctx), quitGrace)
+		defer cancel()
+		err = errors.Join(err, qmp.Cont(on, v.Monitor))
+	}()
+	// QEMU writes the log before the guest sees its byte taken, so all is there.
+	console, err := os.ReadFile(filepath.Join(v.Spec.Dir, ConsoleLog))
+	if err != nil {
+		return nil, blame.On(blame.Host, err, "")
+	}
+	if err := judge(console); err != nil {
+		return nil, err
+	}
+	if err := qmp.SaveState(ctx, v.Monitor, filepath.Join(dir, stateFile)); err != nil {
+		return nil, err
+	}
+	s = &Snapshot{Dir: dir, Name: name, Made: time.Now().UTC(), Console: int64(len(console)), Pace: pace}
+	return s, s.write(ctx, dir, console)
+}
+
+// write completes a snapshot whose state is in dir already.
+func (s *Snapshot) write(ctx context.Context, dir string, console []byte) error {
+	var err error
+	if s.Bytes, s.SHA256, err = sum(ctx, filepath.Join(dir, stateFile)); err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(s, "", "  ")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, BootLog), console, 0o644)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, SnapshotFile), append(data, '\n'), 0o644)
+	}
+	return blame.On(blame.Host, err, "")
+}
+
+// OpenSnapshot reads what a snapshot says of itself. What it returns is not
+// checked yet.
+func OpenSnapshot(dir string) (*Snapshot, error) {
+	data, err := os.ReadFile(filepath.Join(dir, SnapshotFile))
+	if err != nil {
+		return nil, blame.On(blame.Host, err, "")
+	}
+	s := &Snapshot{Dir: dir}
+	if err := json.Unmarshal(data, s); err != nil {
+		return nil, blame.Errorf(blame.Host, "", "%s: %w", filepath.Join(dir, SnapshotFile), err)
+	}
+	return s, nil
+}
+
+// Patience is what a deadline for a restore is stretched by, before anything of
+// the restored guest is known. load is HostLoad.
+func (s *Snapshot) Patience(m *Machine, load float64) float64 { return s.Pace.slowness(m, load, nil) }
+
+// errDamaged says that a snapshot isn't what was saved.
+var errDamaged = errors.New("it is not what was saved")
+
+// Check reads the whole snapshot and compares it with what was saved.
+func (s *Snapshot) Check(ctx context.Context) error {
+	bytes, digest, err := sum(ctx, filepath.Join(s.Dir, stateFile))
+	if err != nil {
+		return err
+	}
+	if bytes != s.Bytes || digest != s.SHA256 {
+		return blame.Errorf(blame.Host, "", "%w: %d bytes instead of %d, or other ones", errDamaged, bytes, s.Bytes)
+	}
+	info, err := os.Stat(filepath.Join(s.Dir, BootLog))
+	if err != nil || info.Size() != s.Console {
+		return blame.Errorf(blame.Host, "", "%w: its %s is damaged", errDamaged, BootLog)
+	}
+	return nil
+}
+
+// sum is the size and the hash of a file. It gives up when ctx ends.
+func sum(ctx context.Context, file string) (int64, string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return 0, "", blame.On(blame.Host, err, "")
+	}
+	defer f.Close()
+	h := sha256.New()
+	for total := int64(0); ; {
+		n, err := io.CopyN(h, f, 1<<20)
+		total += n
+		switch {
+		case ctx.Err() != nil:
+			return total, "", context.Cause(ctx)
+		case errors.Is(err, io.EOF):
+			return total, hex.EncodeToString(h.Sum(nil)), nil
+		case err != nil:
+			return total, "", blame.On(blame.Host, err, "")
+		}
+	}
+}
+
+// Restore starts a guest from a snapshot and makes it prove itself: the state
+// is what was saved, QEMU takes it, the agent answers, a timer of the kernel's
+// runs out, random numbers and clocks are fresh. ctx bounds all of that; load is
+// HostLoad. Any error means that the snapshot is not to be trusted, unless ctx
+// was cancelled; nothing runs then.
+func Restore(ctx context.Context, b *Backend, spec Spec, s *Snapshot, load float64) (*VM, agent.Hello, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	checked := make(chan error, 1)
+	go func() { checked <- s.Check(ctx) }() // while QEMU reads it
+	spec.Incoming = filepath.Join(s.Dir, stateFile)
+	v, err := b.Start(ctx, spec)
+	if err != nil {
+		return nil, agent.Hello{}, errors.Join(err, <-checked)
+	}
+	hello, err := v.awaken(ctx, s, load)
+	if err == nil {
+		err = <-checked
+	}
+	if err != nil {
+		v.Close()
+		return nil, agent.Hello{}, err
+	}
+	return v, hello, nil
+}
+
+// awaken takes a restored guest up to where a boot ends.
+func (v *VM) awaken(ctx context.Context, s *Snapshot, load float64) (agent.Hello, error) {
+	hello, err := v.WaitAgent(ctx)
+	if err != nil {
+		return hello, err
+	}
+	woken, err := v.Wake(ctx)
+	if err != nil {
+		return hello, fmt.Errorf("it can't go on where it was: %w", err)
+	}
+	v.tempo.set(s.Pace.slowness(v.Spec.Machine, load, rounds(woken)), s.Pace.unstarved(v.Spec.Machine))
+	if err := copyFile(filepath.Join(s.Dir, BootLog), filepath.Join(v.Spec.Dir, BootLog)); err != nil {
+		return hello, blame.On(blame.Host, err, "")
+	}
+	return hello, nil
+}
+
+func copyFile(from, to string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, 0o644)
+}
