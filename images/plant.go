@@ -25,6 +25,7 @@ type Plant struct {
 	Title  string // the first line of the header
 	Header string // all of it
 	Patch  []byte
+	Expect Expectation
 }
 
 // Plants lists all plants by name.
@@ -58,7 +59,7 @@ func parsePlant(name string, text []byte) *Plant {
 	first, _, _ := strings.Cut(header, "\n")
 	id, _, _ := strings.Cut(name, "-")
 	title := strings.TrimSpace(strings.TrimPrefix(strings.TrimPrefix(first, "plant: "), id))
-	return &Plant{ID: id, Name: name, Title: title, Header: header, Patch: text}
+	return &Plant{ID: id, Name: name, Title: title, Header: header, Patch: text, Expect: parseExpectation(header)}
 }
 
 // FindPlant finds a plant by its name or by any prefix that only one has.
