@@ -3,6 +3,7 @@
 package images
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,13 +19,17 @@ import (
 //	suite: seed4
 //	machines: x86_64 pseries
 //	silent: x86_64
+//	despite: known-issue
 //	match: type LOCKDEP; locks cpu_hotplug_lock slab_mutex
+//	measured: for people: what was seen, where the prediction above is wrong
 //
-// This package only splits them; package detect knows what they mean.
+// This package only splits them; package detect knows what they mean. They are
+// no part of a kernel's key: what is expected of a bug doesn't change it.
 type Expectation struct {
 	Suite    string   // the scenario that is to find it; "" if the header doesn't say
 	Machines []string // those that it concerns; both are in it if the header doesn't say
 	Silent   []string // those on which nothing may be found: negative controls
+	Despite  []string // IDs of known issues that count as findings here: the plant looks like them
 	Match    []string // the right findings, alternatives; see detect.ParseMatcher
 }
 
@@ -45,6 +50,8 @@ func parseExpectation(header string) Expectation {
 			e.Machines = append(e.Machines, strings.Fields(value)...)
 		case "silent":
 			e.Silent = append(e.Silent, strings.Fields(value)...)
+		case "despite":
+			e.Despite = append(e.Despite, strings.Fields(value)...)
 		case "match":
 			e.Match = append(e.Match, value)
 		case "arch":
@@ -55,6 +62,24 @@ func parseExpectation(header string) Expectation {
 		e.Machines = archMachines(arch)
 	}
 	return e
+}
+
+// expectationKeys begin the lines of a header that are for the benchmark.
+var expectationKeys = []string{"suite:", "machines:", "silent:", "despite:", "match:", "measured:"}
+
+// withoutExpectation is a patch without those lines.
+func withoutExpectation(patch []byte) []byte {
+	header, diff, ok := bytes.Cut(patch, []byte(headerEnd))
+	if !ok {
+		return patch
+	}
+	var kept []byte
+	for line := range bytes.Lines(append(bytes.Clone(header), '\n')) {
+		if !slices.ContainsFunc(expectationKeys, func(key string) bool { return bytes.HasPrefix(line, []byte(key)) }) {
+			kept = append(kept, line...)
+		}
+	}
+	return append(append(bytes.TrimSuffix(kept, []byte{'\n'}), headerEnd...), diff...)
 }
 
 // archMachines reads the free text of an arch line, "x86_64 + pseries   config:

@@ -19,8 +19,8 @@ func TestParseExpectation(t *testing.T) {
 		want         Expectation
 	}{
 		{"none", "", Expectation{Machines: both}},
-		{"all", "plant: x\nsuite: seed4\nmachines: pseries\nsilent: x86_64\nmatch: type HANG\nmatch: title a: b",
-			Expectation{"seed4", []string{"pseries"}, []string{"x86_64"}, []string{"type HANG", "title a: b"}}},
+		{"all", "plant: x\nsuite: seed4\nmachines: pseries\nsilent: x86_64\ndespite: k1 k2\nmatch: type HANG\nmatch: title a: b",
+			Expectation{"seed4", []string{"pseries"}, []string{"x86_64"}, []string{"k1", "k2"}, []string{"type HANG", "title a: b"}}},
 		{"indented lines are prose", " suite: seed4\n  match: x", Expectation{Machines: both}},
 		{"silent everywhere", "silent: x86_64 pseries", Expectation{Silent: both}},
 		{"carriage returns", "suite: seed1\r\nmachines: x86_64\r\n", Expectation{Suite: "seed1", Machines: []string{"x86_64"}}},
@@ -34,6 +34,21 @@ func TestParseExpectation(t *testing.T) {
 	} {
 		if diff := cmp.Diff(tt.want, parseExpectation(tt.header)); diff != "" {
 			t.Errorf("%s: %s", tt.name, diff)
+		}
+	}
+}
+
+// TestWithoutExpectation: what is expected of a bug changes no kernel's key,
+// and everything else does.
+func TestWithoutExpectation(t *testing.T) {
+	for _, tt := range []struct{ name, patch, want string }{
+		{"no header", "--- a/x\n+++ b/x\n", "--- a/x\n+++ b/x\n"},
+		{"header", "plant: x\n---\nsuite: y\n", "plant: x\n---\nsuite: y\n"},
+		{"all", "plant: x\nsuite: y\nmachines: z\nsilent: a\nnote: b\ndespite: c\nmatch: d\nmeasured: e\n---\nmatch: f\n", "plant: x\nnote: b\n---\nmatch: f\n"},
+		{"one line", "plant: x\nsuite: y\n---\n", "plant: x\n---\n"},
+	} {
+		if got := string(withoutExpectation([]byte(tt.patch))); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
 }

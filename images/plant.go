@@ -52,10 +52,13 @@ func readPlants(dir string) []*Plant {
 	return all
 }
 
+// headerEnd ends a plant's header.
+const headerEnd = "\n---\n"
+
 // parsePlant splits a plant's header, which ends at a line "---", from its
 // diff.
 func parsePlant(name string, text []byte) *Plant {
-	header, _, _ := strings.Cut(string(text), "\n---\n")
+	header, _, _ := strings.Cut(string(text), headerEnd)
 	first, _, _ := strings.Cut(header, "\n")
 	id, _, _ := strings.Cut(name, "-")
 	title := strings.TrimSpace(strings.TrimPrefix(strings.TrimPrefix(first, "plant: "), id))
@@ -108,14 +111,14 @@ func (src *Source) patches() ([]patchText, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, patchText{p.ID, "plant " + p.Name, p.Patch})
+		all = append(all, patchText{p.ID, "plant " + p.Name, withoutExpectation(p.Patch)})
 	}
 	for _, file := range src.Patches {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			return nil, blame.On(blame.User, fmt.Errorf("patch: %w", err), "name a readable patch file")
 		}
-		all = append(all, patchText{filepath.Base(file), "patch " + file, text})
+		all = append(all, patchText{filepath.Base(file), "patch " + file, withoutExpectation(text)})
 	}
 	return all, nil
 }
