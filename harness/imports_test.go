@@ -53,6 +53,7 @@ var rooms = []room{
 	{"harness/history", base + " harness/console harness/op harness/schedule", "it records the steps of a schedule with their outcomes, and judges nothing"},
 	{"harness/verdict", "harness/history harness/splat harness/known", "pure: it judges a record, never a VM, so that an old run can be judged again"},
 	{"harness/report", "harness/verdict harness/triage", "it formats a verdict, or what a log holds"},
+	{"harness/detect", "harness/verdict", "pure: it counts results that are recorded, and runs nothing"},
 	{"harness/run", "harness/schedule harness/history harness/splat", "the one loop: it records and doesn't judge, hence no verdict"},
 
 	{"guests", "harness/vm", "machines as data"},
@@ -60,7 +61,7 @@ var rooms = []room{
 	{"guests/agent", "harness/agent workloads", "PID 1 of the guest: nothing of the host's belongs into its binary"},
 	{"images", base, "kernels and initramfs are built without knowing who boots them"},
 	{"suites", "harness/run guests workloads", "scenarios put everything together, so nothing that they use may know them"},
-	{"harness/cmd/plugstorm", "suites images harness/report", "the program"},
+	{"harness/cmd/plugstorm", "suites images harness/report harness/detect", "the program"},
 }
 
 const base = "harness/blame harness/catalog"

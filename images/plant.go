@@ -25,6 +25,7 @@ type Plant struct {
 	Title  string // the first line of the header
 	Header string // all of it
 	Patch  []byte
+	Expect Expectation
 }
 
 // Plants lists all plants by name.
@@ -51,14 +52,17 @@ func readPlants(dir string) []*Plant {
 	return all
 }
 
+// headerEnd ends a plant's header.
+const headerEnd = "\n---\n"
+
 // parsePlant splits a plant's header, which ends at a line "---", from its
 // diff.
 func parsePlant(name string, text []byte) *Plant {
-	header, _, _ := strings.Cut(string(text), "\n---\n")
+	header, _, _ := strings.Cut(string(text), headerEnd)
 	first, _, _ := strings.Cut(header, "\n")
 	id, _, _ := strings.Cut(name, "-")
 	title := strings.TrimSpace(strings.TrimPrefix(strings.TrimPrefix(first, "plant: "), id))
-	return &Plant{ID: id, Name: name, Title: title, Header: header, Patch: text}
+	return &Plant{ID: id, Name: name, Title: title, Header: header, Patch: text, Expect: parseExpectation(header)}
 }
 
 // FindPlant finds a plant by its name or by any prefix that only one has.
@@ -110,14 +114,14 @@ func (src *Source) patches() ([]patchText, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, patchText{p.ID, "plant " + p.Name, p.Patch})
+		all = append(all, patchText{p.ID, "plant " + p.Name, withoutExpectation(p.Patch)})
 	}
 	for _, file := range src.Patches {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			return nil, blame.On(blame.User, fmt.Errorf("patch: %w", err), "name a readable patch file")
 		}
-		all = append(all, patchText{filepath.Base(file), userPatch + file, text})
+		all = append(all, patchText{filepath.Base(file), userPatch + file, withoutExpectation(text)})
 	}
 	return all, nil
 }

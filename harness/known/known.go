@@ -71,6 +71,14 @@ func (s *Set) Match(f splat.Finding, machine, release string) (*Issue, bool) {
 	return nil, false
 }
 
+// Without is the set without some issues.
+func (s *Set) Without(ids ...string) *Set {
+	if s == nil || len(ids) == 0 {
+		return s
+	}
+	return &Set{Issues: slices.DeleteFunc(slices.Clone(s.Issues), func(i *Issue) bool { return slices.Contains(ids, i.ID) })}
+}
+
 func (i *Issue) applies(machine, release string) bool {
 	if len(i.Machines) > 0 && !slices.Contains(i.Machines, machine) {
 		return false

@@ -162,3 +162,13 @@ func TestDefault(t *testing.T) {
 		}
 	}
 }
+
+func TestWithout(t *testing.T) {
+	set := &Set{Issues: []*Issue{{ID: "a"}, {ID: "b"}, {ID: "c"}}}
+	if got := set.Without("b", "z"); len(got.Issues) != 2 || got.Issues[0].ID != "a" || got.Issues[1].ID != "c" || len(set.Issues) != 3 {
+		t.Errorf("%v of %v", got.Issues, set.Issues)
+	}
+	if got := (*Set)(nil).Without("a"); got != nil {
+		t.Error(got)
+	}
+}

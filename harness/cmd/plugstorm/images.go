@@ -76,7 +76,11 @@ func (a *app) imagesListCommand() *cobra.Command {
 
 func (a *app) listPlants() error {
 	for _, p := range images.Plants() {
-		fmt.Fprintf(a.stdout, "%s\n    %s\n", p.Name, p.Title)
+		fmt.Fprintf(a.stdout, "%s\n    %s\n    suite %s, on %s", p.Name, p.Title, p.Expect.Suite, names(p.Expect.Machines))
+		if len(p.Expect.Silent) > 0 {
+			fmt.Fprintf(a.stdout, "; silent on %s", names(p.Expect.Silent))
+		}
+		fmt.Fprintln(a.stdout)
 	}
 	return nil
 }

@@ -93,7 +93,7 @@ not the kernel's fault (hypervisor, host, plugstorm itself).`,
 		return blame.On(blame.User, err, "see "+c.CommandPath()+" --help")
 	})
 	root.AddCommand(a.runCommand(), a.replayCommand(), a.judgeCommand(), a.triageCommand(),
-		a.doctorCommand(), a.imagesCommand(), a.docsCommand())
+		a.benchCommand(), a.doctorCommand(), a.imagesCommand(), a.docsCommand())
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		userArgs(c)

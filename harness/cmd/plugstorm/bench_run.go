@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"plugstorm/harness/blame"
+	"plugstorm/harness/detect"
+	"plugstorm/harness/history"
+)
+
+// A bench is a detection benchmark in progress.
+type bench struct {
+	app     *app
+	flags   *benchFlags
+	plan    detect.Plan
+	targets []target
+	known   knownFile
+	dir     string
+
+	// What a benchmark does to the world; tests put their own here.
+	prepare func(context.Context, *plan) error
+	run     func(context.Context, *plan, detect.Cell, string) (detect.Result, error)
+
+	mu      sync.Mutex // of what follows, and of results.ndjson
+	results []detect.Result
+	done    int // runs of this call
+	todo    int
+}
+
+// load reads the results that there are. A line that was being written when
+// the last call was killed goes: its run is repeated.
+func (b *bench) load() error {
+	path := filepath.Join(b.dir, resultsFile)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return blame.On(blame.Host, err, "")
+	}
+	results, whole, err := detect.ParseResults(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	b.results = results
+	if whole < len(data) {
+		return blame.On(blame.Host, os.Truncate(path, int64(whole)), "")
+	}
+	return nil
+}
+
+// attempts is how often a run is made that tells nothing.
+const attempts = 2
+
+// measure does all runs that have not told anything yet. A kernel that can't
+// be built and a run that fails leave their cells unmeasured; the error is
+// about what ends the whole benchmark.
+func (b *bench) measure(parent context.Context) error {
+	cells := b.plan.Cells()
+	for _, c := range cells {
+		b.todo += len(b.missing(c))
+	}
+	b.app.ui.Line(fmt.Sprintf("%d kernels and machines, %d runs to do; results in %s", len(cells), b.todo, b.dir))
+	runs, ctx := errgroup.WithContext(parent)
+	runs.SetLimit(b.flags.jobs)
+	for _, c := range cells {
+		seeds := b.missing(c)
+		if len(seeds) == 0 || ctx.Err() != nil {
+			continue
+		}
+		if err := b.prepareCell(ctx, c); err != nil {
+			b.fail(ctx, c, err)
+			continue
+		}
+		for _, seed := range seeds {
+			runs.Go(func() error { return b.seed(ctx, c, seed) })
+		}
+	}
+	err := runs.Wait()
+	if parent.Err() != nil {
+		b.app.ui.Line("go on with --resume " + b.dir)
+		return blame.Errorf(blame.User, "", "interrupted: %w", context.Cause(parent))
+	}
+	return err
+}
+
+// missing lists the seeds of a cell that have not told anything yet.
+func (b *bench) missing(c detect.Cell) []int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var seeds []int64
+	for i := range b.plan.Seeds {
+		seed := b.plan.First + int64(i)
+		if r := b.plan.Measured(c, seed, b.results); r == nil || !r.Told() {
+			seeds = append(seeds, seed)
+		}
+	}
+	return seeds
+}
+
+func (b *bench) prepareCell(ctx context.Context, c detect.Cell) error {
+	p, err := b.planRun(c, b.plan.First, "")
+	if err != nil {
+		return err
+	}
+	return b.prepare(ctx, p)
+}
+
+// fail tells why a cell's runs are not measured.
+func (b *bench) fail(ctx context.Context, c detect.Cell, err error) {
+	if ctx.Err() == nil {
+		b.app.ui.close()
+		b.app.ui.error(fmt.Errorf("%s: %w", c, err))
+	}
+}
+
+// seed makes one run of a cell, and a second one if the first tells nothing.
+// Its error ends the benchmark.
+func (b *bench) seed(ctx context.Context, c detect.Cell, seed int64) error {
+	for range attempts {
+		if ctx.Err() != nil {
+			return nil
+		}
+		dir, err := b.runDir(c, seed)
+		if err != nil {
+			return err
+		}
+		p, err := b.planRun(c, seed, filepath.Join(b.dir, dir))
+		if err != nil {
+			return err
+		}
+		r, err := b.run(ctx, p, c, dir)
+		switch {
+		case ctx.Err() != nil:
+			return nil // half a run is none
+		case err != nil:
+			b.fail(ctx, c, err)
+			continue
+		}
+		if err := b.keep(r); err != nil {
+			return err
+		}
+		b.app.ui.Line(fmt.Sprintf("%s, seed %d: %s", c, seed, outcome(c, &r)))
+		if r.Told() {
+			break
+		}
+	}
+	b.mu.Lock()
+	b.done++
+	done := float64(b.done) / float64(b.todo)
+	b.mu.Unlock()
+	b.app.ui.Fraction(done)
+	return nil
+}
+
+// outcome says what a run showed.
+func outcome(c detect.Cell, r *detect.Result) string {
+	first := r.First()
+	switch {
+	case first != nil && len(c.Subject.Match) == 0:
+		return fmt.Sprintf("detected %.1fs after QEMU's start: %s", first.At.Seconds(), first.Title)
+	case first != nil && r.Expected(c.Subject):
+		return fmt.Sprintf("detected %.1fs after QEMU's start, as expected: %s", first.At.Seconds(), first.Title)
+	case first != nil:
+		return fmt.Sprintf("detected %.1fs after QEMU's start, but not as expected: %s", first.At.Seconds(), first.Title)
+	case r.Told() && c.Silent:
+		return "silent, as it must be"
+	case r.Told():
+		return "missed"
+	}
+	return "unknown: " + strings.Join(r.Why, "; ")
+}
+
+// runDir makes a directory for a run, below the benchmark's. Earlier runs of
+// the same seed, which told nothing or were interrupted, keep theirs.
+func (b *bench) runDir(c detect.Cell, seed int64) (string, error) {
+	const next = "free some space or choose another directory with --out"
+	parent := filepath.Join(c.Subject.Name, c.Machine, c.By)
+	if err := os.MkdirAll(filepath.Join(b.dir, parent), 0o755); err != nil {
+		return "", blame.On(blame.Host, err, next)
+	}
+	dir := filepath.Join(parent, fmt.Sprintf("seed-%d", seed))
+	for n := 1; ; n++ {
+		err := os.Mkdir(filepath.Join(b.dir, dir), 0o755)
+		if !errors.Is(err, fs.ErrExist) {
+			return dir, blame.On(blame.Host, err, next)
+		}
+		dir = filepath.Join(parent, fmt.Sprintf("seed-%d.%d", seed, n+1))
+	}
+}
+
+// keep records a result, in one write to the end of results.ndjson: a killed
+// benchmark loses none that was recorded.
+func (b *bench) keep(r detect.Result) error {
+	line, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f, err := os.OpenFile(filepath.Join(b.dir, resultsFile), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		return blame.On(blame.Host, err, "")
+	}
+	_, err = f.Write(append(line, '\n'))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return blame.On(blame.Host, err, "free some space, then go on with --resume "+b.dir)
+	}
+	b.results = append(b.results, r)
+	return nil
+}
+
+// errIncomplete is the exit code of a benchmark that has not measured
+// everything.
+var errIncomplete = errors.New("not everything was measured")
+
+// report prints the table, rewrites pages, and says whether it is complete.
+func (b *bench) report() error {
+	t := detect.NewTable(&b.plan, b.results)
+	host := b.host()
+	var err error
+	if b.flags.json {
+		err = detect.WriteJSON(b.app.stdout, t, host, b.dir)
+	} else {
+		err = detect.WriteText(b.app.stdout, t)
+	}
+	if err != nil {
+		return blame.On(blame.Host, err, "")
+	}
+	for _, page := range b.flags.docs {
+		if err := writePage(page, t, host); err != nil {
+			return err
+		}
+	}
+	if !t.Complete() {
+		return blame.On(blame.Harness, errIncomplete, "see the runs below "+b.dir+"; go on with --resume "+b.dir)
+	}
+	return nil
+}
+
+func (b *bench) host() detect.Host {
+	h := detect.Host{Cores: runtime.NumCPU(), Jobs: b.flags.jobs}
+	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		h.CPU = cpuModel(text)
+	}
+	return h
+}
+
+// cpuModel finds the first CPU's model in /proc/cpuinfo; "" where none is
+// named.
+func cpuModel(cpuinfo []byte) string {
+	lines := bufio.NewScanner(bytes.NewReader(cpuinfo))
+	for lines.Scan() {
+		key, value, _ := strings.Cut(lines.Text(), ":")
+		if key = strings.TrimSpace(key); key == "model name" || key == "cpu" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+// checkPage sees to it that a page can be rewritten before anything is
+// measured for it.
+func checkPage(file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return blame.On(blame.User, err, "name a Markdown file with --write-docs")
+	}
+	if _, n := detect.Rewrite(string(text), nil); n == 0 {
+		return blame.Errorf(blame.User, "put a pair of markers into it, see docs/detection.md", "%s has no markers to write a table between", file)
+	}
+	return nil
+}
+
+// writePage rewrites the tables of a page.
+func writePage(file string, t *detect.Table, host detect.Host) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return blame.On(blame.Host, err, "")
+	}
+	page, _ := detect.Rewrite(string(text), detect.Sections(t, host, time.Now()))
+	return history.WriteFile(file, []byte(page))
+}
+
+// readJSON reads a JSON file.
+func readJSON(path string, into any) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}

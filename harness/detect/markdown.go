@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package detect
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"plugstorm/harness/console"
+	"plugstorm/harness/vm"
+)
+
+// section is a pair of markers and what stands between them.
+var section = regexp.MustCompile(`(?s)(<!-- bench detect: ([a-z]+) -->\n).*?(<!-- end -->)`)
+
+// Rewrite puts texts between the markers of a page:
+//
+//	<!-- bench detect: NAME -->
+//	...
+//	<!-- end -->
+//
+// It returns the new page and how many pairs it has. Those without a text stay
+// as they are.
+func Rewrite(page string, texts map[string]string) (string, int) {
+	pairs := 0
+	page = section.ReplaceAllStringFunc(page, func(old string) string {
+		pairs++
+		parts := section.FindStringSubmatch(old)
+		text, ok := texts[parts[2]]
+		if !ok {
+			return old
+		}
+		return parts[1] + text + parts[3]
+	})
+	return page, pairs
+}
+
+// Sections are the texts that a table gives for Rewrite: "table" has a row for
+// each plant and machine, "seeds" one for each plant.
+func Sections(t *Table, host Host, now time.Time) map[string]string {
+	return map[string]string{"table": tableMarkdown(t, host, now), "seeds": seedsMarkdown(t)}
+}
+
+func tableMarkdown(t *Table, host Host, now time.Time) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%s\n\n", conditions(t, host, now))
+	peers := peersOf(t)
+	b.WriteString("| plant | machine | suite | detected | expected? | median s | max s | median s from the agent | detector | identities | unknown |")
+	for _, peer := range peers {
+		fmt.Fprintf(&b, " %s |", peer)
+	}
+	b.WriteString("\n" + strings.Repeat("|---", 11+len(peers)) + "|\n")
+	for i := range t.Rows {
+		r := &t.Rows[i]
+		if r.By != Ours {
+			continue
+		}
+		cells := []string{
+			r.Subject.Name, r.Machine, r.Suite, r.detected(), r.expected(),
+			bare(r.FromQEMU.Median, r.Detected), bare(r.FromQEMU.Max, r.Detected), bare(r.FromAgent.Median, r.Detected),
+			orDash(joined(r.Detectors)), fmt.Sprint(len(r.First)), fmt.Sprint(r.Unknown + r.Unmeasured),
+		}
+		for _, peer := range peers {
+			cells = append(cells, t.peerCell(r, peer))
+		}
+		writeRow(&b, cells)
+	}
+	for _, s := range t.Shared {
+		fmt.Fprintf(&b, "\nShared by %s: `%s`\n", strings.Join(s.Subjects, ", "), strings.ReplaceAll(console.Escape(s.Identity), "`", "'"))
+	}
+	b.WriteString("\n")
+	return b.String()
+}
+
+// conditions says on what a table was measured.
+func conditions(t *Table, host Host, now time.Time) string {
+	var releases, qemus, accels []string
+	for _, r := range t.Rows {
+		if r.Release != "" {
+			releases, qemus, accels = append(releases, r.Release), append(qemus, r.QEMU), append(accels, r.Accel)
+		}
+	}
+	cpu := host.CPU
+	if cpu == "" {
+		cpu = "CPUs of an unknown model"
+	}
+	return fmt.Sprintf("Written by `plugstorm bench detect` on %s: %d seeds from %d, %s after the agent's start each; %d cores (%s), %d guests at a time; kernel %s, QEMU %s, %s. "+
+		"Seconds count from QEMU's start, boot included, unless the column says otherwise.",
+		now.UTC().Format(time.DateOnly), t.Plan.Seeds, t.Plan.First, t.Plan.Budget, host.Cores, cpu, host.Jobs,
+		orDash(strings.Join(distinct(releases), ", ")), orDash(strings.Join(distinct(qemus), ", ")), orDash(strings.Join(distinct(accels), ", ")))
+}
+
+// peersOf lists the peers of a table by name.
+func peersOf(t *Table) []string {
+	var all []string
+	for _, r := range t.Rows {
+		if r.By != Ours {
+			all = append(all, r.By)
+		}
+	}
+	return distinct(all)
+}
+
+// peerCell is what a peer made of a row of ours.
+func (t *Table) peerCell(ours *Row, peer string) string {
+	i := slices.IndexFunc(t.Rows, func(r Row) bool {
+		return r.By == peer && r.Subject.Name == ours.Subject.Name && r.Machine == ours.Machine
+	})
+	if i < 0 {
+		return "-"
+	}
+	r := &t.Rows[i]
+	text := fmt.Sprintf("%d/%d", r.Detected, r.Asked)
+	if r.Detected > 0 {
+		text += ", " + short(r.FromQEMU.Median, r.Detected)
+	}
+	if unknown := r.Unknown + r.Unmeasured; unknown > 0 {
+		text += fmt.Sprintf(", %d unknown", unknown)
+	}
+	return text
+}
+
+// seedsMarkdown is the short table: what each plant is, and how to see it.
+func seedsMarkdown(t *Table) string {
+	var b strings.Builder
+	b.WriteString("\n| seed | hazard | scenario | plant | detector | median s | command |\n|---|---|---|---|---|---|---|\n")
+	for i := range t.Plan.Subjects {
+		s := &t.Plan.Subjects[i]
+		var detectors, medians []string
+		for _, r := range t.Rows {
+			if r.Subject == s && r.By == Ours && !r.Silent {
+				for _, d := range r.Detectors {
+					detectors = append(detectors, d.Name)
+				}
+				medians = append(medians, fmt.Sprintf("%s %s", r.Machine, bare(r.FromQEMU.Median, r.Detected)))
+			}
+		}
+		seed := "-"
+		if number, ok := strings.CutPrefix(s.Suite, "seed"); ok {
+			seed = number
+		}
+		words := slices.Concat([]string{"plugstorm", "run"}, s.Pick, []string{"--suite", s.Suite, "--first"})
+		if len(s.Machines) == 1 {
+			words = append(words, "--machine", s.Machines[0])
+		}
+		title, _, _ := strings.Cut(s.Title, "  (")
+		writeRow(&b, []string{
+			seed, title, s.Suite, s.Name, orDash(strings.Join(distinct(detectors), ", ")), orDash(strings.Join(medians, ", ")),
+			"`" + vm.Shell(words...) + "`",
+		})
+	}
+	b.WriteString("\n")
+	return b.String()
+}
+
+func writeRow(b *strings.Builder, cells []string) {
+	for _, c := range cells {
+		fmt.Fprintf(b, "| %s ", strings.ReplaceAll(console.Escape(c), "|", `\|`))
+	}
+	b.WriteString("|\n")
+}
+
+// bare is short without the unit.
+func bare(d time.Duration, detected int) string { return strings.TrimSuffix(short(d, detected), "s") }
