@@ -25,7 +25,7 @@ type Type string
 // The types of events, and which fields of Event they fill.
 const (
 	RunStart   Type = "run-start"   // Case
-	GuestStart Type = "guest-start" // Guest; QEMU was started
+	GuestStart Type = "guest-start" // Guest, KernelArgs; QEMU was started
 	AgentUp    Type = "agent-up"    // Guest, Text: what the agent said of itself
 	Console    Type = "console"     // Guest, Offset: the console byte there came now, as did those up to the next mark, give or take 20 ms
 	StepBegin  Type = "step-begin"  // Guest, Seq, Step
@@ -50,6 +50,9 @@ type Event struct {
 	Step    *schedule.Step `json:"step,omitempty"`
 	Setup   bool           `json:"setup,omitempty"` // the step brings a fresh guest to where the last one was
 	Outcome op.Outcome     `json:"outcome,omitempty"`
+
+	// KernelArgs are the guest's kernel arguments beyond the machine's.
+	KernelArgs []string `json:"kernel_args,omitempty"`
 
 	Offset int64 `json:"offset,omitempty"`
 

@@ -90,7 +90,7 @@ func (g *guest) blame(err error) {
 }
 
 func (g *guest) start() error {
-	args := slices.Clone(g.cfg.Scenario.KernelArgs)
+	args := g.cfg.Scenario.GuestArgs(g.cfg.Case.Seed, g.number)
 	spec := vm.Spec{
 		Machine: g.cfg.Machine, Accel: g.cfg.Accel, Emulator: g.cfg.Emulator, Version: g.cfg.Version,
 		Kernel: g.cfg.Case.Kernel.Image, Initramfs: g.cfg.Case.Kernel.Initramfs, KernelArgs: args,
@@ -98,7 +98,7 @@ func (g *guest) start() error {
 		Dir:        filepath.Join(g.cfg.Dir, fmt.Sprintf("guest-%d", g.number)),
 		Console:    g.onConsole, OnEvent: g.onAgent,
 	}
-	g.history.Add(history.Event{Type: history.GuestStart, Guest: g.number})
+	g.history.Add(history.Event{Type: history.GuestStart, Guest: g.number, KernelArgs: args})
 	var err error
 	g.vm, err = g.cfg.Backend.Start(g.ctx, spec)
 	return err

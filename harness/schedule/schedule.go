@@ -28,7 +28,8 @@ type Scenario struct {
 	Length    time.Duration      // default duration of a run, boots excluded
 	First     bool               // end with the first finding: there is nothing to learn after it
 
-	KernelArgs []string // in addition to the machine's
+	KernelArgs []string   // in addition to the machine's
+	Variants   [][]string // of further kernel arguments; each guest boots with one of them, see GuestArgs
 }
 
 // For is the scenario as a kernel can run it. One without our modules goes

@@ -39,6 +39,10 @@ static unsigned int merge = 50;
 module_param(merge, uint, 0444);
 MODULE_PARM_DESC(merge, "percentage of caches that may become an alias of another one");
 
+static unsigned int brief;
+module_param(brief, uint, 0444);
+MODULE_PARM_DESC(brief, "1: an object of every node, given back at once, so that no node is kept busy");
+
 static unsigned int rate;
 module_param(rate, uint, 0444);
 MODULE_PARM_DESC(rate, "steps per second and kthread (at most HZ), 0 for as fast as it goes");
@@ -161,6 +165,25 @@ static int storm_fill(struct storm_thread *t, struct storm_cache *c)
 	return 0;
 }
 
+/*
+ * One object of every online node, given back at once. A cache that lacks the
+ * structures of a node that has memory now shows it here.
+ */
+static int storm_touch(struct storm_cache *c)
+{
+	int node, err = 0;
+
+	for_each_online_node(node) {
+		void *object = kmem_cache_alloc_node(c->cache, STORM_GFP, node);
+
+		if (object)
+			kmem_cache_free(c->cache, object);
+		else
+			err = -ENOMEM;
+	}
+	return err;
+}
+
 /* Frees down to @keep objects: oldest first, newest first, or at random. */
 static void storm_drain(struct storm_thread *t, struct storm_cache *c,
 			unsigned int keep)
@@ -213,7 +236,7 @@ static int storm_step(struct storm_thread *t)
 		kmem_cache_shrink(c->cache);
 		return 0;
 	default:
-		return storm_fill(t, c);
+		return brief ? storm_touch(c) : storm_fill(t, c);
 	}
 }
 
