@@ -25,8 +25,12 @@ var Seed4 = schedule.Scenarios.Register(&schedule.Scenario{
 	KernelArgs: []string{"memhp_default_state=online_kernel", "slab_nomerge"},
 	Variants:   [][]string{nil, nil, {"memory_hotplug.memmap_on_memory=Y"}},
 	Workloads: []op.WorkloadStart{
-		withOptions(workload(workloads.SlabStorm, 100, 3), map[string]int64{"brief": 1, "max_caches": 6, "merge": 0}),
+		withOptions(workload(workloads.SlabStorm, 0, 4), map[string]int64{"fresh": 1, "max_caches": 12, "merge": 0}),
 		withOptions(workload(workloads.SlabSysfs, 100, 2), map[string]int64{"ours": 1}),
+		workload(workloads.SlabShrink, 20, 1),
+		// A zone's first onlining allocates percpu memory: the longer that takes, the
+		// more caches are made meanwhile.
+		withOptions(workload(workloads.PercpuStorm, 60, 2), map[string]int64{"max_size": 32768}),
 		workload(workloads.MemoryReaders, 5, 1),
 	},
 	Lanes: []schedule.Lane{
@@ -37,13 +41,13 @@ var Seed4 = schedule.Scenarios.Register(&schedule.Scenario{
 			},
 		},
 		{
-			Name: "cpu", CPUs: 1, Gap: 200 * time.Millisecond,
+			Name: "cpu", CPUs: 1, Gap: 800 * time.Millisecond,
 			Mix: []schedule.Weight{{Kind: op.CPUOffline, Weight: 1}, {Kind: op.CPUOnline, Weight: 1}},
 		},
 		vcpuLane(5 * time.Second),
 		{
 			Name: "workload", Gap: 4 * time.Second, Threads: 1, AtOnce: 1,
-			Workloads: []*agent.Workload{workloads.ModuleChurn, workloads.CgroupChurn, workloads.PercpuStorm},
+			Workloads: []*agent.Workload{workloads.ModuleChurn, workloads.NetnsChurn},
 			Mix:       []schedule.Weight{{Kind: op.WorkloadStartOp, Weight: 1}, {Kind: op.WorkloadStopOp, Weight: 1}},
 		},
 	},
