@@ -5,7 +5,6 @@ package suites
 import (
 	"time"
 
-	"plugstorm/harness/agent"
 	"plugstorm/harness/op"
 	"plugstorm/harness/schedule"
 	"plugstorm/workloads"
@@ -36,28 +35,8 @@ var Seed0 = schedule.Scenarios.Register(&schedule.Scenario{
 				{Kind: op.BlockOnline, Weight: 1}, {Kind: op.BlockOnlineKernel, Weight: 1},
 			},
 		},
-		{
-			Name: "cpu", CPUs: 1, Gap: 100 * time.Millisecond,
-			Mix: []schedule.Weight{{Kind: op.CPUOffline, Weight: 1}, {Kind: op.CPUOnline, Weight: 1}},
-		},
+		cpuLane(100 * time.Millisecond),
 		vcpuLane(3 * time.Second),
-		{
-			Name: "workload", Gap: 3 * time.Second, Threads: 2, AtOnce: 2,
-			Workloads: lockUsers,
-			Mix:       []schedule.Weight{{Kind: op.WorkloadStartOp, Weight: 1}, {Kind: op.WorkloadStopOp, Weight: 1}},
-		},
+		workloadLane(2*time.Second, 2, lockUsers),
 	},
 })
-
-// memoryVariants are the ways in which a kernel can take new memory.
-var memoryVariants = [][]string{
-	nil, // the machines' own: online_movable
-	{"memhp_default_state=online_kernel"},
-	{"memhp_default_state=offline"},
-	{"memory_hotplug.memmap_on_memory=Y"},
-}
-
-// lockUsers are workloads that use the hotplug locks for their own ends.
-var lockUsers = []*agent.Workload{
-	workloads.CgroupChurn, workloads.NetnsChurn, workloads.ModuleChurn, workloads.Reclaim, workloads.MemoryReaders,
-}

@@ -5,7 +5,6 @@ package suites
 import (
 	"time"
 
-	"plugstorm/harness/agent"
 	"plugstorm/harness/op"
 	"plugstorm/harness/schedule"
 	"plugstorm/workloads"
@@ -31,15 +30,8 @@ var Seed1 = schedule.Scenarios.Register(&schedule.Scenario{
 			Name: "dimm", DIMMs: 2, MaxUnits: 1, Gap: 50 * time.Millisecond,
 			Mix: []schedule.Weight{{Kind: op.DIMMAdd, Weight: 3}, {Kind: op.DIMMRemove, Weight: 3}, {Kind: op.BlockOffline, Weight: 1}, {Kind: op.BlockOnline, Weight: 1}},
 		},
-		{
-			Name: "cpu", CPUs: 1, Gap: 100 * time.Millisecond,
-			Mix: []schedule.Weight{{Kind: op.CPUOffline, Weight: 1}, {Kind: op.CPUOnline, Weight: 1}},
-		},
+		cpuLane(200 * time.Millisecond),
 		vcpuLane(4 * time.Second),
-		{
-			Name: "workload", Gap: 3 * time.Second, Threads: 2, AtOnce: 1,
-			Workloads: []*agent.Workload{workloads.CgroupChurn, workloads.NetnsChurn, workloads.ModuleChurn, workloads.Reclaim},
-			Mix:       []schedule.Weight{{Kind: op.WorkloadStartOp, Weight: 1}, {Kind: op.WorkloadStopOp, Weight: 1}},
-		},
+		workloadLane(3*time.Second, 1, lockUsers),
 	},
 })

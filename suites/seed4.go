@@ -5,7 +5,6 @@ package suites
 import (
 	"time"
 
-	"plugstorm/harness/agent"
 	"plugstorm/harness/op"
 	"plugstorm/harness/schedule"
 	"plugstorm/workloads"
@@ -40,15 +39,8 @@ var Seed4 = schedule.Scenarios.Register(&schedule.Scenario{
 				{Kind: op.DIMMAdd, Weight: 1}, {Kind: op.DIMMRemove, Weight: 6}, {Kind: op.BlockOffline, Weight: 2}, {Kind: op.BlockOnlineKernel, Weight: 2}, {Kind: op.BlockOnline, Weight: 1},
 			},
 		},
-		{
-			Name: "cpu", CPUs: 1, Gap: 800 * time.Millisecond,
-			Mix: []schedule.Weight{{Kind: op.CPUOffline, Weight: 1}, {Kind: op.CPUOnline, Weight: 1}},
-		},
+		cpuLane(800 * time.Millisecond),
 		vcpuLane(5 * time.Second),
-		{
-			Name: "workload", Gap: 4 * time.Second, Threads: 1, AtOnce: 1,
-			Workloads: []*agent.Workload{workloads.ModuleChurn, workloads.NetnsChurn},
-			Mix:       []schedule.Weight{{Kind: op.WorkloadStartOp, Weight: 1}, {Kind: op.WorkloadStopOp, Weight: 1}},
-		},
+		workloadLane(4*time.Second, 1, lightLockUsers),
 	},
 })

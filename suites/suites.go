@@ -5,11 +5,8 @@
 package suites
 
 import (
-	"time"
-
 	"plugstorm/harness/agent"
 	"plugstorm/harness/op"
-	"plugstorm/harness/schedule"
 )
 
 // workload names an instance of a workload that runs as long as the guest.
@@ -21,13 +18,4 @@ func workload(w *agent.Workload, rate, threads int) op.WorkloadStart {
 func withOptions(w op.WorkloadStart, options map[string]int64) op.WorkloadStart {
 	w.Params.Options = options
 	return w
-}
-
-// vcpuLane takes vCPUs away and gives them back, gap apart. QEMU bears only so
-// many re-adds a guest (guests, Defects).
-func vcpuLane(gap time.Duration) schedule.Lane {
-	return schedule.Lane{
-		Name: "vcpu", VCPUs: 2, Gap: gap,
-		Mix: []schedule.Weight{{Kind: op.VCPURemove, Weight: 1}, {Kind: op.VCPUAdd, Weight: 1}},
-	}
 }
