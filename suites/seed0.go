@@ -22,7 +22,8 @@ var Seed0 = schedule.Scenarios.Register(&schedule.Scenario{
 	Length:   2 * time.Minute,
 	Variants: memoryVariants,
 	Workloads: []op.WorkloadStart{
-		workload(workloads.SlabStorm, 10, 1),
+		withOptions(workload(workloads.SlabStorm, 10, 1), map[string]int64{"fresh": 1}),
+		workload(workloads.SlabShrink, 5, 1),
 		workload(workloads.PercpuStorm, 10, 1),
 	},
 	Lanes: []schedule.Lane{
