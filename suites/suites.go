@@ -13,3 +13,9 @@ import (
 func workload(w *agent.Workload, rate, threads int) op.WorkloadStart {
 	return op.WorkloadStart{ID: "all-" + w.Name, Name: w.Name, Params: agent.Params{Rate: rate, Threads: threads}}
 }
+
+// withOptions is w with options of its own.
+func withOptions(w op.WorkloadStart, options map[string]int64) op.WorkloadStart {
+	w.Params.Options = options
+	return w
+}

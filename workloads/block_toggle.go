@@ -66,3 +66,8 @@ func (b blockToggle) toggle(ctx context.Context, id uint64, off, on string) erro
 	}
 	return errors.Join(offErr, onErr)
 }
+
+// refusedByHotplug reports whether err is one of hotplugRefusals.
+func refusedByHotplug(err error) bool {
+	return loop{refuses: hotplugRefusals}.legitimate(err)
+}

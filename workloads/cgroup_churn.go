@@ -137,7 +137,9 @@ func (c *cgroupChurn) enter(ctx context.Context, outer string, rng *rand.Rand) e
 	if err != nil {
 		return err
 	}
-	return setIfThere(ctx, filepath.Join(in, "cpuset.mems"), nodes) // migrates what the process has
+	// Never without the boot memory: a node that goes offline has none to give,
+	// and the OOM killer would look for somebody.
+	return setIfThere(ctx, filepath.Join(in, "cpuset.mems"), "0,"+nodes) // migrates what the process has
 }
 
 // confine sets a cgroup's CPUs, and all nodes: version 1 lets nobody into a

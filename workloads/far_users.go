@@ -6,6 +6,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -23,12 +24,6 @@ var FarUsers = agent.Workloads.Register(&agent.Workload{
 })
 
 type farUsers struct{ tree sysfs.Tree }
-
-// A knob is a file whose writing takes a lock that we are after.
-type knob struct {
-	path   string
-	values []string
-}
 
 var farKnobs = []knob{
 	// padata_set_cpumask -> cpus_read_lock, pinst->lock (kernel/padata.c)
@@ -53,30 +48,25 @@ const (
 )
 
 func (f farUsers) run(ctx context.Context, p agent.Params, m agent.Meter) error {
-	l := loop{params: p, meter: m, threads: 2, refuses: []unix.Errno{
-		unix.ENOENT, unix.ENODEV, unix.EINVAL, unix.ENOMEM, unix.EINTR, unix.EIO, unix.EBUSY, unix.EPERM, unix.ENXIO, unix.EOPNOTSUPP, unix.EAGAIN}}
-	knobs := f.present()
+	k := knobs{tree: f.tree, list: f.present()}
+	before := k.save()
+	defer k.restore(before)
+	l := loop{params: p, meter: m, threads: 2, refuses: append(slices.Clone(knobRefusals), unix.ENXIO)}
 	return l.run(ctx, same(func(ctx context.Context, rng *rand.Rand) error {
-		if rng.IntN(softOfflineOneIn) == 0 && unix.Access(f.tree.Path(softOffline), unix.W_OK) == nil {
+		switch {
+		case rng.IntN(softOfflineOneIn) == 0 && unix.Access(f.tree.Path(softOffline), unix.W_OK) == nil:
 			return f.softOffline(ctx, rng)
+		case len(k.list) == 0:
+			return errIdle
+		default:
+			return k.turn(ctx, rng)
 		}
-		k, err := pick(rng, knobs)
-		if err != nil {
-			return err
-		}
-		return sysfs.Write(ctx, f.tree.Path(k.path), k.values[rng.IntN(len(k.values))])
 	}))
 }
 
 // present lists the knobs that this kernel has.
 func (f farUsers) present() []knob {
-	var there []knob
-	for _, k := range farKnobs {
-		if unix.Access(f.tree.Path(k.path), unix.W_OK) == nil {
-			there = append(there, k)
-		}
-	}
-	return there
+	return slices.DeleteFunc(slices.Clone(farKnobs), func(k knob) bool { return unix.Access(f.tree.Path(k.path), unix.W_OK) != nil })
 }
 
 // softOffline takes a page of the last memory block there is, which is

@@ -4,14 +4,16 @@ package workloads
 
 import "plugstorm/harness/agent"
 
-var slabOptions = map[string]int64{"max_caches": 8, "objects": 256, "merge": 50}
+var slabOptions = map[string]int64{"max_caches": 8, "objects": 256, "merge": 50, "fresh": -1, "rest_ms": 1500}
 
 // SlabStorm creates, fills, shrinks and destroys slab caches.
 var SlabStorm = agent.Workloads.Register(&agent.Workload{
 	Name: "slab-storm",
 	Doc: "kthreads create, fill, drain, shrink and destroy slab caches of many sizes, with and without constructor " +
 		"and merging, on all online nodes: slab_mutex, flush_lock, cpu_hotplug_lock, the caches' sysfs directories; " +
-		"options max_caches and objects (per kthread and cache), merge (percent of caches that may become aliases)",
+		"options max_caches and objects (per kthread and cache), merge (percent of caches that may become aliases), " +
+		"fresh (a node that comes and goes: caches are made until it has kernel memory, used on it and destroyed, so that it can go again; -1 for none), " +
+		"rest_ms (how long at most the fresh node is left alone then)",
 	Modules: []string{"plugstorm_slab"},
 	Options: slabOptions,
 	Run:     moduleStorm{module: "plugstorm_slab", options: slabOptions}.run,

@@ -25,7 +25,7 @@ type Type string
 // The types of events, and which fields of Event they fill.
 const (
 	RunStart   Type = "run-start"   // Case
-	GuestStart Type = "guest-start" // Guest, Part, Restored, Text: the snapshot; QEMU was started; a second one of a guest: the restore failed and it boots
+	GuestStart Type = "guest-start" // Guest, Part, KernelArgs, Restored, Text: the snapshot; QEMU was started; a second one of a guest: the restore failed and it boots
 	Snapshot   Type = "snapshot"    // Guest, Text: what became of snapshots
 	AgentUp    Type = "agent-up"    // Guest, Text: what the agent said of itself
 	Console    Type = "console"     // Guest, Offset: the console byte there came now, as did those up to the next mark, give or take 20 ms
@@ -55,6 +55,9 @@ type Event struct {
 	Restored bool `json:"restored,omitempty"` // the guest goes on from a snapshot instead of booting
 
 	Part string `json:"part,omitempty"` // the suite, or which of the suites that it is made of
+
+	// KernelArgs are the guest's kernel arguments beyond the machine's.
+	KernelArgs []string `json:"kernel_args,omitempty"`
 
 	Offset int64 `json:"offset,omitempty"`
 

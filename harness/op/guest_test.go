@@ -50,6 +50,7 @@ func TestBlocks(t *testing.T) {
 			{name: "offline by online", machine: m, before: here, op: setBlock(BlockOffline, 0, "online", "0"), want: Done, after: states(n, 0)},
 			{name: "online by state", machine: m, before: append(here, offline), op: setBlock(BlockOnline, 1, "state", "online_movable"), want: Done, after: states(n)},
 			{name: "online by online", machine: m, before: append(here, offline), op: setBlock(BlockOnline, 1, "online", "1"), want: Done, after: states(n)},
+			{name: "online for the kernel", machine: m, before: append(here, offline), op: setBlock(BlockOnlineKernel, 1, "state", "online_kernel"), want: Done, after: states(n)},
 			{name: "no such DIMM", machine: m, op: offline, want: Refused, party: blame.Kernel},
 			{name: "no such block", machine: m, before: here, op: setBlock(BlockOffline, 9, "state", "offline"), want: Refused, party: blame.Kernel, after: unheard(agent.MethodSetBlock)},
 			{name: "strange error", machine: m, before: here, then: method(agent.MethodSetBlock, errno("EIO")), op: offline, want: Broken},

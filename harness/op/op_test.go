@@ -62,6 +62,7 @@ func TestSpecFormat(t *testing.T) {
 		`{"kind":"dimm-remove","args":{"id":"dimm0"}}`,
 		`{"kind":"block-offline","args":{"dimm":"dimm0","index":1,"via":"state","value":"offline"}}`,
 		`{"kind":"block-online","args":{"dimm":"dimm0","index":1,"via":"online","value":"1"}}`,
+		`{"kind":"block-online-kernel","args":{"dimm":"dimm0","index":1,"via":"state","value":"online_kernel"}}`,
 		`{"kind":"cpu-offline","args":{"cpu":1,"online":false}}`,
 		`{"kind":"cpu-online","args":{"cpu":1,"online":true}}`,
 		`{"kind":"vcpu-add","args":{"cpu":2}}`,

@@ -69,7 +69,7 @@ func (w *world) possible(kind *Kind) bool {
 		return len(w.dimms) > 0
 	case BlockOffline:
 		return len(w.offline) < w.blocks()
-	case BlockOnline:
+	case BlockOnline, BlockOnlineKernel:
 		return len(w.offline) > 0
 	case VCPUAdd:
 		return w.presentVCPUs() < len(w.share.VCPUs)
@@ -155,7 +155,7 @@ func (w *world) do(o Op) string {
 }
 
 func (w *world) setBlock(o *blockSet, bad func(string, ...any) string) string {
-	goes, known := map[string]bool{"state=offline": true, "online=0": true, "state=online_movable": false, "online=1": false}[o.Via+"="+o.Value]
+	goes, known := map[string]bool{"state=offline": true, "online=0": true, "state=online_movable": false, "state=online_kernel": false, "online=1": false}[o.Via+"="+o.Value]
 	switch {
 	case !known:
 		return bad("no such attribute or value")
@@ -316,9 +316,9 @@ func TestDrawSpreads(t *testing.T) {
 		}
 		o.Apply(s)
 	}
-	// 3 DIMMs of 3 sizes to add, 3 to remove; 9 blocks, 2 ways, 2 directions;
+	// 3 DIMMs of 3 sizes to add, 3 to remove; 9 blocks, 2 ways, 2 directions, and a third one online;
 	// 2 CPUs and 2 vCPUs, 2 directions; 2 workloads of 2 sizes; stop; pause.
-	if want := 9 + 3 + 9*2*2 + 2*2 + 2*2 + 2*2 + 1 + 1; len(seen) != want {
+	if want := 9 + 3 + 9*2*2 + 9 + 2*2 + 2*2 + 2*2 + 1 + 1; len(seen) != want {
 		t.Errorf("%d different ops were drawn, want %d", len(seen), want)
 	}
 }

@@ -95,7 +95,7 @@ func (g *guest) blame(err error) {
 }
 
 func (g *guest) start() error {
-	args := slices.Clone(g.scenario.KernelArgs)
+	args := g.scenario.GuestArgs(g.cfg.Case.Seed, g.number)
 	spec := vm.Spec{
 		Machine: g.cfg.Machine, Accel: g.cfg.Accel, Emulator: g.cfg.Emulator, Version: g.cfg.Version,
 		Kernel: g.cfg.Case.Kernel.Image, Initramfs: g.cfg.Case.Kernel.Initramfs, KernelArgs: args,
@@ -116,8 +116,8 @@ func (g *guest) start() error {
 }
 
 // startEvent says with what the guest is started.
-func (g *guest) startEvent(_ vm.Spec) history.Event {
-	return history.Event{Type: history.GuestStart, Guest: g.number, Part: g.scenario.Name}
+func (g *guest) startEvent(spec vm.Spec) history.Event {
+	return history.Event{Type: history.GuestStart, Guest: g.number, Part: g.scenario.Name, KernelArgs: spec.KernelArgs}
 }
 
 // autoOnline reports whether the last memhp_default_state on a kernel command

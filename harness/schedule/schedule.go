@@ -28,7 +28,8 @@ type Scenario struct {
 	Length    time.Duration      // default duration of a run, boots excluded
 	First     bool               // end with the first finding: there is nothing to learn after it
 
-	KernelArgs []string // in addition to the machine's
+	KernelArgs []string   // in addition to the machine's
+	Variants   [][]string // of further kernel arguments; each guest boots with one of them, see GuestArgs
 
 	Parts []*Scenario   // if it is made of several, see InTurn
 	Slice time.Duration // of each part's guest; 0 without parts

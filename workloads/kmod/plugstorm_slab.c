@@ -12,6 +12,7 @@
 
 #include <linux/cache.h>
 #include <linux/err.h>
+#include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/kthread.h>
 #include <linux/minmax.h>
@@ -38,6 +39,14 @@ MODULE_PARM_DESC(objects, "objects in a cache at a time (1 to 65536)");
 static unsigned int merge = 50;
 module_param(merge, uint, 0444);
 MODULE_PARM_DESC(merge, "percentage of caches that may become an alias of another one");
+
+static int fresh = NUMA_NO_NODE;
+module_param(fresh, int, 0444);
+MODULE_PARM_DESC(fresh, "a node that comes and goes: caches are made until it has kernel memory, used on it and destroyed (-1 for none)");
+
+static unsigned int rest_ms = 1500;
+module_param(rest_ms, uint, 0444);
+MODULE_PARM_DESC(rest_ms, "how long at most the fresh node is left alone then");
 
 static unsigned int rate;
 module_param(rate, uint, 0444);
@@ -126,7 +135,7 @@ static int storm_create(struct storm_thread *t, struct storm_cache *c)
 		flags |= SLAB_HWCACHE_ALIGN;
 	if (!storm_below(t, 4))
 		flags |= SLAB_RECLAIM_ACCOUNT;
-	if (!storm_below(t, 8))
+	if (fresh < 0 && !storm_below(t, 8))	/* its destruction takes long */
 		flags |= SLAB_TYPESAFE_BY_RCU;
 
 	snprintf(name, sizeof(name), "plugstorm_%u_%lu", t->id, t->created++);
@@ -159,6 +168,28 @@ static int storm_fill(struct storm_thread *t, struct storm_cache *c)
 		cond_resched();
 	}
 	return 0;
+}
+
+/*
+ * One object of every online node, given back at once. A cache that lacks the
+ * structures of a node that has memory now shows it here.
+ */
+static int storm_touch(struct storm_cache *c)
+{
+	int node, err = 0;
+
+	if (!c->cache)
+		return 0;
+
+	for_each_online_node(node) {
+		void *object = kmem_cache_alloc_node(c->cache, STORM_GFP, node);
+
+		if (object)
+			kmem_cache_free(c->cache, object);
+		else
+			err = -ENOMEM;
+	}
+	return err;
 }
 
 /* Frees down to @keep objects: oldest first, newest first, or at random. */
@@ -194,10 +225,49 @@ static void storm_destroy(struct storm_thread *t, struct storm_cache *c)
 	c->cache = NULL;
 }
 
+static bool storm_fresh(void)
+{
+	return fresh >= 0 && fresh < MAX_NUMNODES &&
+	       node_state(fresh, N_NORMAL_MEMORY);
+}
+
+/*
+ * The fresh node has memory. Caches made meanwhile have structures there
+ * (init_kmem_cache_nodes()), and as long as they live it can't leave.
+ */
+static void storm_let_go(struct storm_thread *t)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(rest_ms);
+	unsigned int i;
+
+	for (i = 0; i < max_caches; i++)
+		storm_touch(&t->cache[i]);
+	for (i = 0; i < max_caches; i++)
+		storm_destroy(t, &t->cache[i]);
+	while (storm_fresh() && time_before(jiffies, end) &&
+	       !kthread_should_stop())
+		schedule_timeout_interruptible(1);
+}
+
+/* Caches only, and as many new ones as it goes. */
+static int storm_fresh_step(struct storm_thread *t)
+{
+	struct storm_cache *c = &t->cache[storm_below(t, max_caches)];
+
+	storm_destroy(t, c);
+	if (storm_create(t, c))
+		return -ENOMEM;
+	if (storm_fresh())
+		storm_let_go(t);
+	return 0;
+}
+
 static int storm_step(struct storm_thread *t)
 {
 	struct storm_cache *c = &t->cache[storm_below(t, max_caches)];
 
+	if (fresh >= 0)
+		return storm_fresh_step(t);
 	if (!c->cache)
 		return storm_create(t, c);
 	switch (storm_below(t, 8)) {

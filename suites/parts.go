@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package suites
+
+import (
+	"time"
+
+	"plugstorm/harness/agent"
+	"plugstorm/harness/op"
+	"plugstorm/harness/schedule"
+	"plugstorm/workloads"
+)
+
+// memoryVariants are the ways in which a kernel can take new memory.
+var memoryVariants = [][]string{
+	nil, // the machines' own: online_movable
+	{"memhp_default_state=online_kernel"},
+	{"memhp_default_state=offline"},
+	{"memory_hotplug.memmap_on_memory=Y"},
+}
+
+// lockUsers are workloads that use the hotplug locks for their own ends.
+var lockUsers = []*agent.Workload{
+	workloads.CgroupChurn, workloads.CgroupLimits, workloads.CgroupPartition, workloads.LRUGen, workloads.CPURollback, workloads.CPUPartial,
+	workloads.NetnsChurn, workloads.ModuleChurn, workloads.StaticKeys, workloads.WorkqueueAttrs, workloads.VMSysctls, workloads.NodeSysfs,
+	workloads.NodeMigrate, workloads.HugetlbPool, workloads.KSMRun, workloads.PageTables, workloads.MemoryPolicy, workloads.MemoryReaders,
+	workloads.Reclaim,
+}
+
+// lightLockUsers are those that neither fill memory nor keep any on a node.
+var lightLockUsers = []*agent.Workload{
+	workloads.LRUGen, workloads.CPURollback, workloads.CPUPartial, workloads.NetnsChurn, workloads.ModuleChurn, workloads.StaticKeys,
+	workloads.WorkqueueAttrs, workloads.NodeSysfs, workloads.KSMRun, workloads.PageTables,
+}
+
+// workloadLane starts and stops workloads of a list, n of them at once at most.
+func workloadLane(gap time.Duration, n int, from []*agent.Workload) schedule.Lane {
+	return schedule.Lane{
+		Name: "workload", Gap: gap, Threads: 1, AtOnce: n, Workloads: from,
+		Mix: []schedule.Weight{{Kind: op.WorkloadStartOp, Weight: 2}, {Kind: op.WorkloadStopOp, Weight: 1}},
+	}
+}
+
+// vcpuLane takes vCPUs away and gives them back, gap apart. QEMU bears only so
+// many re-adds a guest (guests, Defects).
+func vcpuLane(gap time.Duration) schedule.Lane {
+	return schedule.Lane{
+		Name: "vcpu", VCPUs: 2, Gap: gap,
+		Mix: []schedule.Weight{{Kind: op.VCPURemove, Weight: 1}, {Kind: op.VCPUAdd, Weight: 1}},
+	}
+}
+
+// cpuLane takes a CPU offline and online, gap apart.
+func cpuLane(gap time.Duration) schedule.Lane {
+	return schedule.Lane{
+		Name: "cpu", CPUs: 1, Gap: gap,
+		Mix: []schedule.Weight{{Kind: op.CPUOffline, Weight: 1}, {Kind: op.CPUOnline, Weight: 1}},
+	}
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package workloads
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"plugstorm/harness/agent"
+	"plugstorm/workloads/sysfs"
+)
+
+// cpuStates goes through the steps of CPU hotplug one by one, with what
+// CONFIG_CPU_HOTPLUG_STATE_CONTROL gives: cpuN/hotplug/fail and target.
+type cpuStates struct {
+	tree sysfs.Tree
+	// round does something to a CPU. It may leave it anywhere.
+	round func(c cpuStates, ctx context.Context, cpu int, states []int, rng *rand.Rand) error
+}
+
+// invalidState is CPUHP_INVALID (include/linux/cpuhotplug.h).
+const invalidState = -1
+
+func (c cpuStates) run(ctx context.Context, p agent.Params, m agent.Meter) error {
+	first := int(p.Option("first", cpuOptions["first"]))
+	last := int(p.Option("last", cpuOptions["last"]))
+	l := loop{params: p, meter: m, threads: 1, refuses: hotplugRefusals}
+	return l.run(ctx, same(func(ctx context.Context, rng *rand.Rand) error {
+		text, err := c.tree.Text("sys/devices/system/cpu/hotplug/states")
+		if errors.Is(err, unix.ENOENT) {
+			return errIdle // a kernel without CPU hotplug
+		}
+		if err != nil {
+			return err
+		}
+		states, err := parseStates(text)
+		if err != nil {
+			return err
+		}
+		cpu := first + rng.IntN(max(last-first, 0)+1)
+		err = c.round(c, ctx, cpu, states, rng)
+		return errors.Join(err, c.bringBack(ctx, cpu, states[len(states)-1]))
+	}))
+}
+
+// parseStates reads the numbers of hotplug/states (kernel/cpu.c states_show),
+// in order: the last one is a CPU that is online.
+func parseStates(text string) ([]int, error) {
+	var states []int
+	lines := bufio.NewScanner(strings.NewReader(text))
+	for lines.Scan() {
+		number, _, ok := strings.Cut(lines.Text(), ":")
+		n, err := strconv.Atoi(strings.TrimSpace(number))
+		if !ok || err != nil {
+			return nil, fmt.Errorf("hotplug/states: %q is no state", lines.Text())
+		}
+		states = append(states, n)
+	}
+	if len(states) == 0 {
+		return nil, errors.New("hotplug/states is empty")
+	}
+	return states, nil
+}
+
+// set writes cpuN/hotplug/fail or target.
+func (c cpuStates) set(ctx context.Context, cpu int, attribute string, state int) error {
+	return sysfs.Write(ctx, c.tree.Path("sys/devices/system/cpu", "cpu"+strconv.Itoa(cpu), "hotplug", attribute), strconv.Itoa(state))
+}
+
+// bringBack has the CPU wholly online again, whatever happened, also after ctx
+// has ended. The attribute `online` doesn't know of a CPU that is half way.
+func (c cpuStates) bringBack(ctx context.Context, cpu, online int) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
+	defer cancel()
+	return errors.Join(
+		c.set(ctx, cpu, "fail", invalidState),
+		c.set(ctx, cpu, "target", online),
+		c.tree.SetCPU(ctx, cpu, true))
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package workloads
+
+import "plugstorm/harness/agent"
+
+// NodeSysfs reads what sysfs says of nodes.
+var NodeSysfs = agent.Workloads.Register(&agent.Workload{
+	Name: "node-sysfs",
+	Doc:  "reads the attributes of NUMA nodes and memory tiers, and switches demotion: kn->active of nodes and tiers that come and go, memory_tier_lock, the nodes' zones and vmstat counters",
+	Run: knobs{tree: guest, list: []knob{
+		{"sys/devices/system/node/node*/vmstat", nil},
+		{"sys/devices/system/node/node*/numastat", nil},
+		{"sys/devices/system/node/node*/meminfo", nil},
+		{"sys/devices/system/node/node*/distance", nil},
+		{"sys/devices/system/node/has_normal_memory", nil},
+		{"sys/devices/virtual/memory_tiering/memory_tier*/nodelist", nil},
+		{"sys/kernel/mm/numa/demotion_enabled", []string{"true", "false"}},
+	}}.run,
+})
