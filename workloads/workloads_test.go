@@ -90,6 +90,7 @@ func TestModuleSources(t *testing.T) {
 	storms := map[string]moduleStorm{
 		"plugstorm_slab":   {"plugstorm_slab", slabOptions},
 		"plugstorm_percpu": {"plugstorm_percpu", percpuOptions},
+		"plugstorm_pgmap":  {"plugstorm_pgmap", pgmapOptions},
 	}
 	for _, name := range sources {
 		text, err := fs.ReadFile(Modules, name)

@@ -100,7 +100,14 @@ func (a *guestAgent) setBlock(p agent.SetBlockParams) (any, error) {
 	}
 	ctx, cancel := limit(p.LimitMS)
 	defer cancel()
-	return nil, a.tree.SetBlock(ctx, p.ID, p.Via, p.Value)
+	var reply agent.SetBlockReply
+	var err error
+	if p.FailNth > 0 {
+		reply.Failed, err = a.tree.SetBlockFailing(ctx, p.ID, p.Via, p.Value, p.FailNth)
+	} else {
+		sysfs.OnOwnThread(func() { err = a.tree.SetBlock(ctx, p.ID, p.Via, p.Value) })
+	}
+	return reply, err
 }
 
 func (a *guestAgent) setCPU(p agent.SetCPUParams) (any, error) {
@@ -109,7 +116,9 @@ func (a *guestAgent) setCPU(p agent.SetCPUParams) (any, error) {
 	}
 	ctx, cancel := limit(p.LimitMS)
 	defer cancel()
-	return nil, a.tree.SetCPU(ctx, p.CPU, p.Online)
+	var err error
+	sysfs.OnOwnThread(func() { err = a.tree.SetCPU(ctx, p.CPU, p.Online) })
+	return nil, err
 }
 
 // limit makes a context that ends after ms milliseconds, or never for 0.

@@ -59,7 +59,7 @@ const (
 	MethodHello         = "hello"          // nil -> Hello; for a host that missed the event, or restored a snapshot
 	MethodPing          = "ping"           // nil -> nil
 	MethodMemory        = "memory"         // MemoryParams -> MemoryReply
-	MethodSetBlock      = "set-block"      // SetBlockParams -> nil
+	MethodSetBlock      = "set-block"      // SetBlockParams -> SetBlockReply
 	MethodCPUs          = "cpus"           // nil -> CPUsReply
 	MethodSetCPU        = "set-cpu"        // SetCPUParams -> nil
 	MethodStartWorkload = "start-workload" // StartWorkloadParams -> nil
@@ -122,6 +122,16 @@ type SetBlockParams struct {
 	Via     string `json:"via"`   // the attribute written: "state" or "online"
 	Value   string `json:"value"` // "online", "online_kernel", "online_movable", "offline"; "1" or "0" for Via "online"
 	LimitMS int64  `json:"limit_ms"`
+
+	// FailNth, if not 0, has that allocation of the kernel's fail that it makes
+	// as the FailNth in this call. ENOENT without fault injection in the kernel.
+	FailNth int `json:"fail_nth,omitempty"`
+}
+
+// SetBlockReply says whether an allocation was made to fail. A call that the
+// kernel answers with an error has no reply.
+type SetBlockReply struct {
+	Failed bool `json:"failed"`
 }
 
 // CPUsReply holds the kernel's CPU lists, expanded.
