@@ -29,6 +29,7 @@ var methods = map[string]method{
 	agent.MethodSetBlock:      with((*guestAgent).setBlock),
 	agent.MethodCPUs:          bare((*guestAgent).cpus),
 	agent.MethodSetCPU:        with((*guestAgent).setCPU),
+	agent.MethodZones:         with((*guestAgent).zones),
 	agent.MethodStartWorkload: with(func(a *guestAgent, p agent.StartWorkloadParams) (any, error) { return nil, a.work.start(p) }),
 	agent.MethodStopWorkload:  with(func(a *guestAgent, p agent.StopWorkloadParams) (any, error) { return a.work.stop(p) }),
 	agent.MethodReadFile:      with((*guestAgent).readFile),

@@ -62,6 +62,7 @@ const (
 	MethodSetBlock      = "set-block"      // SetBlockParams -> SetBlockReply
 	MethodCPUs          = "cpus"           // nil -> CPUsReply
 	MethodSetCPU        = "set-cpu"        // SetCPUParams -> nil
+	MethodZones         = "zones"          // ZonesParams -> ZonesReply
 	MethodStartWorkload = "start-workload" // StartWorkloadParams -> nil
 	MethodStopWorkload  = "stop-workload"  // StopWorkloadParams -> WorkloadStats
 	MethodReadFile      = "read-file"      // FileParams -> FileReply
@@ -147,6 +148,30 @@ type SetCPUParams struct {
 	CPU     int   `json:"cpu"`
 	Online  bool  `json:"online"`
 	LimitMS int64 `json:"limit_ms"`
+}
+
+// ZonesParams asks for the kernel's books of memory.
+type ZonesParams struct {
+	// Blocks asks for the memory blocks as well. Their zones are read from
+	// attributes that mustn't be read while memory comes and goes.
+	Blocks bool `json:"blocks"`
+}
+
+// ZonesReply holds what the kernel says of its zones.
+type ZonesReply struct {
+	PageBytes   uint64      `json:"page_bytes"`
+	BlockBytes  uint64      `json:"block_bytes"`
+	Blocks      []ZoneBlock `json:"blocks,omitempty"`
+	IOMemBefore string      `json:"iomem_before"` // /proc/iomem, read before the zones
+	ZoneInfo    string      `json:"zoneinfo"`     // /proc/zoneinfo
+	IOMemAfter  string      `json:"iomem_after"`
+}
+
+// A ZoneBlock is a memory block that is online, with the zone it is in.
+type ZoneBlock struct {
+	ID   uint64 `json:"id"`
+	Node int    `json:"node"`
+	Zone string `json:"zone"` // empty when it is in no zone or in several
 }
 
 // StartWorkloadParams starts the workload Name as instance ID.

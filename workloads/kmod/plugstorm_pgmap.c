@@ -11,8 +11,8 @@
  * remove_pfn_range_from_zone()), so two mappings only fight for it while it
  * grows: "fresh" ranges lie below all that were mapped before.
  *
- * A range's name in /proc/iomem ends with "#SERIAL node N" exactly as long as
- * it is mapped, for whoever compares that file with /proc/zoneinfo.
+ * A range's name in /proc/iomem has a serial number, the node, and the pages
+ * that are mapped of it, exactly as long as they are, for whoever compares that file with /proc/zoneinfo.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -97,7 +97,7 @@ MODULE_PARM_DESC(failures, "steps refused for want of memory or of a range (read
 struct storm_map {
 	struct dev_pagemap pgmap;
 	struct resource *range;		/* NULL: not mapped */
-	char name[48];
+	char name[80];
 };
 
 struct storm_thread {
@@ -228,8 +228,10 @@ static int storm_map(struct storm_thread *t, struct storm_map *m)
 		storm_release(m);
 		return PTR_ERR(mapped);
 	}
-	snprintf(m->name, sizeof(m->name), "%s #%ld node %d", storm_idle,
-		 atomic_long_inc_return(&storm_serial), node);
+	snprintf(m->name, sizeof(m->name), "%s #%ld node %d pfn %llx-%llx",
+		 storm_idle, atomic_long_inc_return(&storm_serial), node,
+		 m->pgmap.range.start >> PAGE_SHIFT,
+		 m->pgmap.range.end >> PAGE_SHIFT);
 	WRITE_ONCE(m->range->name, m->name);
 	storm_check(&m->pgmap, node);
 	return 0;
