@@ -51,10 +51,11 @@ var rooms = []room{
 	{"harness/triage", "harness/splat harness/logs harness/symbols", "pure: it reads logs of whatever origin, and knows no run"},
 	{"harness/known", "harness/splat", "signatures match findings, not runs"},
 	{"harness/history", base + " harness/console harness/op harness/schedule", "it records the steps of a schedule with their outcomes, and judges nothing"},
-	{"harness/verdict", "harness/history harness/splat harness/known", "pure: it judges a record, never a VM, so that an old run can be judged again"},
+	{"harness/zones", base + " harness/agent", "pure: it judges what a guest's kernel says of its zones"},
+	{"harness/verdict", "harness/history harness/splat harness/known harness/zones", "pure: it judges a record, never a VM, so that an old run can be judged again"},
 	{"harness/report", "harness/verdict harness/triage", "it formats a verdict, or what a log holds"},
 	{"harness/detect", "harness/verdict", "pure: it counts results that are recorded, and runs nothing"},
-	{"harness/run", "harness/schedule harness/history harness/splat", "the one loop: it records and doesn't judge, hence no verdict"},
+	{"harness/run", "harness/schedule harness/history harness/splat harness/zones", "the one loop: it records and doesn't judge, hence no verdict"},
 
 	{"guests", "harness/vm", "machines as data"},
 	{"workloads", "harness/agent", "they run inside the guest, where nothing of the host's exists"},

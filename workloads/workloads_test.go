@@ -91,6 +91,7 @@ func TestModuleSources(t *testing.T) {
 		"plugstorm_slab":   {"plugstorm_slab", slabOptions},
 		"plugstorm_percpu": {"plugstorm_percpu", percpuOptions},
 		pressureModule:     {pressureModule, pressureOptions},
+		"plugstorm_pgmap":  {"plugstorm_pgmap", pgmapOptions},
 	}
 	for _, name := range sources {
 		text, err := fs.ReadFile(Modules, name)

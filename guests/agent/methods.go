@@ -30,6 +30,7 @@ var methods = map[string]method{
 	agent.MethodSetBlock:      with((*guestAgent).setBlock),
 	agent.MethodCPUs:          bare((*guestAgent).cpus),
 	agent.MethodSetCPU:        with((*guestAgent).setCPU),
+	agent.MethodZones:         with((*guestAgent).zones),
 	agent.MethodStartWorkload: with(func(a *guestAgent, p agent.StartWorkloadParams) (any, error) { return nil, a.work.start(p) }),
 	agent.MethodStopWorkload:  with(func(a *guestAgent, p agent.StopWorkloadParams) (any, error) { return a.work.stop(p) }),
 	agent.MethodReadFile:      with((*guestAgent).readFile),
@@ -101,7 +102,14 @@ func (a *guestAgent) setBlock(p agent.SetBlockParams) (any, error) {
 	}
 	ctx, cancel := limit(p.LimitMS)
 	defer cancel()
-	return nil, a.tree.SetBlock(ctx, p.ID, p.Via, p.Value)
+	var reply agent.SetBlockReply
+	var err error
+	if p.FailNth > 0 {
+		reply.Failed, err = a.tree.SetBlockFailing(ctx, p.ID, p.Via, p.Value, p.FailNth)
+	} else {
+		sysfs.OnOwnThread(func() { err = a.tree.SetBlock(ctx, p.ID, p.Via, p.Value) })
+	}
+	return reply, err
 }
 
 func (a *guestAgent) setCPU(p agent.SetCPUParams) (any, error) {
@@ -110,7 +118,9 @@ func (a *guestAgent) setCPU(p agent.SetCPUParams) (any, error) {
 	}
 	ctx, cancel := limit(p.LimitMS)
 	defer cancel()
-	return nil, a.tree.SetCPU(ctx, p.CPU, p.Online)
+	var err error
+	sysfs.OnOwnThread(func() { err = a.tree.SetCPU(ctx, p.CPU, p.Online) })
+	return nil, err
 }
 
 // limit makes a context that ends after ms milliseconds, or never for 0.

@@ -60,9 +60,10 @@ const (
 	MethodPing          = "ping"           // nil -> nil
 	MethodWake          = "wake"           // WakeParams -> WakeReply; before anything else is asked of a guest that was, or will be, a snapshot
 	MethodMemory        = "memory"         // MemoryParams -> MemoryReply
-	MethodSetBlock      = "set-block"      // SetBlockParams -> nil
+	MethodSetBlock      = "set-block"      // SetBlockParams -> SetBlockReply
 	MethodCPUs          = "cpus"           // nil -> CPUsReply
 	MethodSetCPU        = "set-cpu"        // SetCPUParams -> nil
+	MethodZones         = "zones"          // ZonesParams -> ZonesReply
 	MethodStartWorkload = "start-workload" // StartWorkloadParams -> nil
 	MethodStopWorkload  = "stop-workload"  // StopWorkloadParams -> WorkloadStats
 	MethodReadFile      = "read-file"      // FileParams -> FileReply
@@ -135,6 +136,16 @@ type SetBlockParams struct {
 	Via     string `json:"via"`   // the attribute written: "state" or "online"
 	Value   string `json:"value"` // "online", "online_kernel", "online_movable", "offline"; "1" or "0" for Via "online"
 	LimitMS int64  `json:"limit_ms"`
+
+	// FailNth, if not 0, has that allocation of the kernel's fail that it makes
+	// as the FailNth in this call. ENOENT without fault injection in the kernel.
+	FailNth int `json:"fail_nth,omitempty"`
+}
+
+// SetBlockReply says whether an allocation was made to fail. A call that the
+// kernel answers with an error has no reply.
+type SetBlockReply struct {
+	Failed bool `json:"failed"`
 }
 
 // CPUsReply holds the kernel's CPU lists, expanded.
@@ -150,6 +161,30 @@ type SetCPUParams struct {
 	CPU     int   `json:"cpu"`
 	Online  bool  `json:"online"`
 	LimitMS int64 `json:"limit_ms"`
+}
+
+// ZonesParams asks for the kernel's books of memory.
+type ZonesParams struct {
+	// Blocks asks for the memory blocks as well. Their zones are read from
+	// attributes that mustn't be read while memory comes and goes.
+	Blocks bool `json:"blocks"`
+}
+
+// ZonesReply holds what the kernel says of its zones.
+type ZonesReply struct {
+	PageBytes   uint64      `json:"page_bytes"`
+	BlockBytes  uint64      `json:"block_bytes"`
+	Blocks      []ZoneBlock `json:"blocks,omitempty"`
+	IOMemBefore string      `json:"iomem_before"` // /proc/iomem, read before the zones
+	ZoneInfo    string      `json:"zoneinfo"`     // /proc/zoneinfo
+	IOMemAfter  string      `json:"iomem_after"`
+}
+
+// A ZoneBlock is a memory block that is online, with the zone it is in.
+type ZoneBlock struct {
+	ID   uint64 `json:"id"`
+	Node int    `json:"node"`
+	Zone string `json:"zone"` // empty when it is in no zone or in several
 }
 
 // StartWorkloadParams starts the workload Name as instance ID.

@@ -36,6 +36,7 @@ const (
 	Silent     Type = "silent"      // Guest, Text: QEMU runs, and neither console nor agent show life
 	Host       Type = "host"        // Guest, Starved: how the host has treated QEMU since the last such event
 	Workload   Type = "workload"    // Guest, Text: a workload ended by itself, or what it did
+	Zones      Type = "zones"       // Guest, Text: a zones.Report in JSON
 	GuestEnd   Type = "guest-end"   // Guest, Text: reason, Exit
 	Fault      Type = "fault"       // Guest, Text, Party: something that isn't the kernel's went wrong
 	RunEnd     Type = "run-end"     // the run came to its planned end

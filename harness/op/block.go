@@ -67,19 +67,31 @@ type blockSet struct {
 }
 
 func (o *blockSet) Inject(ctx context.Context, v *vm.VM) error {
+	params, err := o.params(v)
+	if err != nil {
+		return err
+	}
+	return guestRefusal(v.Agent.Call(ctx, agent.MethodSetBlock, params, nil))
+}
+
+// params says which block of the guest it is, if its DIMM is there.
+func (o *blockSet) params(v *vm.VM) (agent.SetBlockParams, error) {
 	r, there := v.Devices.DIMM(o.DIMM)
 	if !there {
-		return refused("%s is not plugged: its add didn't succeed", o.DIMM)
+		return agent.SetBlockParams{}, refused("%s is not plugged: its add didn't succeed", o.DIMM)
 	}
 	unit := uint64(v.Spec.Machine.DIMM.UnitMiB) << 20
 	if uint64(o.Index) >= r.Size/unit {
-		return refused("%s is a smaller one than planned: its add didn't succeed", o.DIMM)
+		return agent.SetBlockParams{}, refused("%s is a smaller one than planned: its add didn't succeed", o.DIMM)
 	}
-	return guestRefusal(v.Agent.Call(ctx, agent.MethodSetBlock, agent.SetBlockParams{
+	return agent.SetBlockParams{
 		ID: r.Start/unit + uint64(o.Index), Via: o.Via, Value: o.Value,
 		LimitMS: v.Deadline(blockLimit).Milliseconds(),
-	}, nil))
+	}, nil
 }
+
+// offline reports whether the block is to go offline.
+func (o *blockSet) offline() bool { return o.Value == "offline" || o.Value == "0" }
 
 // Confirm has nothing to wait for: the kernel's write(2) returned.
 func (o *blockSet) Confirm(context.Context, *vm.VM) error { return nil }
@@ -88,7 +100,7 @@ func (o *blockSet) Apply(s *State) {
 	dimm, ok := s.DIMMs[o.DIMM]
 	switch {
 	case !ok:
-	case o.Value == "offline" || o.Value == "0":
+	case o.offline():
 		dimm.Offline[o.Index] = true
 	default:
 		delete(dimm.Offline, o.Index)

@@ -5,6 +5,7 @@ package op
 import (
 	"encoding/json"
 	"fmt"
+	"math/bits"
 	"slices"
 	"testing"
 
@@ -83,7 +84,9 @@ func (w *world) possible(kind *Kind) bool {
 		return len(w.share.Workloads) > 0 && len(w.work) < max(1, w.share.AtOnce)
 	case WorkloadStopOp:
 		return len(w.work) > 0
-	case VMPause:
+	case BlockFailNth, BlockNotifierError:
+		return w.blocks() > 0
+	case VMPause, MemoryProbe:
 		return true
 	}
 	panic("no rule for " + kind.Name)
@@ -118,6 +121,21 @@ func (w *world) do(o Op) string {
 		delete(w.dimms, o.ID)
 	case *blockSet:
 		return w.setBlock(o, bad)
+	case *blockFailNth:
+		if o.Nth < 1 || o.Nth > 256 {
+			return bad("bad count")
+		}
+		return w.setBlock(&o.blockSet, bad)
+	case *notifierError:
+		if o.Errno <= 0 {
+			return bad("bad errno")
+		}
+		return w.setBlock(&o.blockSet, bad)
+	case *memoryProbe:
+		unit := uint64(w.machine.DIMM.UnitMiB) << 20
+		if o.Address%unit != 0 || o.Address >= uint64(w.machine.MemMiB)<<20 {
+			return bad("not boot memory")
+		}
 	case *vcpuAdd:
 		if present, ours := w.vcpus[o.CPU]; !ours || present {
 			return bad("present, or not this lane's")
@@ -300,7 +318,7 @@ func TestDrawSpreads(t *testing.T) {
 	s := NewState(guests.PSeries, vm.Budget{VCPURemove: true}, share)
 	r := newRand(1)
 	seen := map[string]bool{}
-	for range 6000 {
+	for range 30000 {
 		kind := Kinds.All()[r.IntN(len(Kinds.All()))]
 		o := kind.Draw(r, s)
 		if o == nil {
@@ -309,6 +327,8 @@ func TestDrawSpreads(t *testing.T) {
 		switch o := o.(type) {
 		case *WorkloadStart:
 			seen[fmt.Sprintf("%s on %d", o.Name, o.Params.Threads)] = true
+		case *blockFailNth:
+			seen[fmt.Sprintf("%s %d", kind.Name, bits.Len(uint(o.Nth)))] = true
 		case *workloadStop, *vmPause: // their arguments are endless
 			seen[kind.Name] = true
 		default:
@@ -317,8 +337,9 @@ func TestDrawSpreads(t *testing.T) {
 		o.Apply(s)
 	}
 	// 3 DIMMs of 3 sizes to add, 3 to remove; 9 blocks, 2 ways, 2 directions, and a third one online;
-	// 2 CPUs and 2 vCPUs, 2 directions; 2 workloads of 2 sizes; stop; pause.
-	if want := 9 + 3 + 9*2*2 + 9 + 2*2 + 2*2 + 2*2 + 1 + 1; len(seen) != want {
+	// 2 CPUs and 2 vCPUs, 2 directions; 2 workloads of 2 sizes; stop; pause; the
+	// blocks again with 3 errnos; 8 octaves of allocations; 4 addresses.
+	if want := 9 + 3 + 9*2*2 + 9 + 2*2 + 2*2 + 2*2 + 1 + 1 + 9*2*2*3 + 8 + 4; len(seen) != want {
 		t.Errorf("%d different ops were drawn, want %d", len(seen), want)
 	}
 }

@@ -30,7 +30,9 @@ func (g *guest) collect(why error) {
 			g.blame(err) // it was lost before the time was up
 			return
 		}
+		g.recordZones(ctx, false)
 		g.stopWorkloads(ctx)
+		g.recordZones(ctx, true)
 	} else {
 		g.letSpeak(ctx)
 		g.sysrq(ctx, 'd')

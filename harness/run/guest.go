@@ -177,11 +177,19 @@ func (g *guest) up(ctx context.Context, hello agent.Hello) {
 // hungTask is the guest kernel's hung-task timeout on the reference host.
 const hungTask = time.Minute
 
+// hungTaskLooks is how often within its timeout khungtaskd looks. By itself it
+// looks once, and so takes up to twice the timeout to see a hung task.
+const hungTaskLooks = 8
+
 // stretchHungTask fits the kernel's hung-task timeout to the guest's slowness.
 func (g *guest) stretchHungTask(ctx context.Context) {
 	seconds := int(g.vm.Deadline(hungTask).Seconds())
-	file := agent.FileParams{Path: "/proc/sys/kernel/hung_task_timeout_secs", Data: strconv.Itoa(seconds)}
-	_ = g.vm.Agent.Call(ctx, agent.MethodWriteFile, file, nil) // a kernel without it is in Hello.Missing
+	for _, file := range []agent.FileParams{
+		{Path: "/proc/sys/kernel/hung_task_check_interval_secs", Data: strconv.Itoa(seconds / hungTaskLooks)},
+		{Path: "/proc/sys/kernel/hung_task_timeout_secs", Data: strconv.Itoa(seconds)},
+	} {
+		_ = g.vm.Agent.Call(ctx, agent.MethodWriteFile, file, nil) // a kernel without it is in Hello.Missing
+	}
 }
 
 // close ends QEMU and writes down how it ended.

@@ -77,4 +77,6 @@ const (
 	TypeLostSight = "LOST_SIGHT"
 	// TypeLockRule is a locking rule broken, as our own rule checker module says.
 	TypeLockRule = "LOCKRULE"
+	// TypeZone is a zone that doesn't fit the memory that is in it.
+	TypeZone = "ZONE"
 )

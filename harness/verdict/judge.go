@@ -117,6 +117,8 @@ func (j *judge) event(e history.Event) {
 					"without it the guest was not hammered as planned")
 			}
 		}
+	case history.Zones:
+		j.zones(e)
 	case history.GuestEnd:
 		j.guestEnd(e)
 	case history.Fault:

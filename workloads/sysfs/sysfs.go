@@ -86,6 +86,10 @@ func (t Tree) Block(id uint64) (Block, error) {
 	return Block{ID: id, State: state, Node: t.blockNode(id)}, nil
 }
 
+// BlockZones reads the zones that a block can go to; of one that is online,
+// the zone that it is in. See Block for why nobody else reads it.
+func (t Tree) BlockZones(id uint64) (string, error) { return t.Text(blockDir(id), "valid_zones") }
+
 // blockNode finds the link "nodeN" in a block's directory.
 func (t Tree) blockNode(id uint64) int {
 	links, err := filepath.Glob(t.Path(blockDir(id), "node[0-9]*"))

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package op
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+
+	"plugstorm/harness/agent"
+	"plugstorm/harness/vm/vmtest"
+)
+
+// failsOnce answers the first call with an errno and passes the others on to
+// the fake kernel's own handler, counting what it was asked.
+func failsOnce(name string, asked *[]string, next vmtest.Handler) vmtest.Handler {
+	return func(g *vmtest.Guest, params json.RawMessage) (any, error) {
+		*asked = append(*asked, string(params))
+		if len(*asked) == 1 {
+			return nil, &agent.Error{Message: "write: " + name, Errno: name}
+		}
+		return next(g, params)
+	}
+}
+
+func nothing(*vmtest.Guest, json.RawMessage) (any, error) { return nil, nil }
+
+// TestFailingBlocks: whatever the kernel says to the failure, the block is set
+// for good afterwards, and only that counts.
+func TestFailingBlocks(t *testing.T) {
+	here := []Spec{addDIMM("dimm0")}
+	set := blockSet{Block: Block{DIMM: "dimm0"}, Via: "state", Value: "offline"}
+	nth := Spec{BlockFailNth, &blockFailNth{blockSet: set, Nth: 3}}
+	notifier := Spec{BlockNotifierError, &notifierError{blockSet: set, Errno: 12}}
+	var attempts []attempt
+	for _, m := range machines {
+		for _, op := range []Spec{nth, notifier} {
+			var asked []string
+			attempts = append(attempts, []attempt{
+				{name: op.Kind.Name + " survived", machine: m, before: here, op: op, want: Done},
+				{name: op.Kind.Name + " refused", machine: m, before: here, op: op, want: Done,
+					then: method(agent.MethodSetBlock, failsOnce("ENOMEM", &asked, nothing)),
+					after: func(t *testing.T, _ *vmtest.Guest) {
+						t.Helper()
+						var again agent.SetBlockParams
+						if len(asked) != 2 || json.Unmarshal([]byte(asked[1]), &again) != nil || again.FailNth != 0 {
+							t.Errorf("asked %q", asked)
+						}
+					}},
+				{name: op.Kind.Name + " strange error", machine: m, before: here, op: op, want: Broken, then: method(agent.MethodSetBlock, errno("EIO"))},
+				{name: op.Kind.Name + " hangs", machine: m, before: here, op: op, want: Hung, then: method(agent.MethodSetBlock, silent)},
+				{name: op.Kind.Name + " stays refused", machine: m, before: here, op: op, want: Refused, then: method(agent.MethodSetBlock, errno("EBUSY"))},
+				{name: op.Kind.Name + " no such DIMM", machine: m, op: op, want: Refused, after: unheard(agent.MethodSetBlock)},
+			}...)
+		}
+	}
+	runAttempts(t, attempts)
+}
+
+// TestNotifierErrorLoads: the modules are loaded when the file isn't there, and
+// the error is called off.
+func TestNotifierErrorLoads(t *testing.T) {
+	var values, loaded []string
+	character := vmtest.Character{Methods: map[string]vmtest.Handler{
+		agent.MethodWriteFile: func(_ *vmtest.Guest, params json.RawMessage) (any, error) {
+			var p agent.FileParams
+			if err := json.Unmarshal(params, &p); err != nil || len(loaded) < len(notifierModules) {
+				return nil, &agent.Error{Message: "open", Errno: "ENOENT"}
+			}
+			values = append(values, p.Data)
+			return nil, nil
+		},
+		agent.MethodLoadModule: func(_ *vmtest.Guest, params json.RawMessage) (any, error) {
+			var p agent.ModuleParams
+			if err := json.Unmarshal(params, &p); err != nil {
+				return nil, err
+			}
+			loaded = append(loaded, p.Name)
+			return nil, nil
+		},
+	}}
+	o := Spec{BlockNotifierError, &notifierError{blockSet: blockSet{Block: Block{DIMM: "dimm0"}, Via: "state", Value: "offline"}, Errno: 16}}
+	attempt{machine: machines[0], before: []Spec{addDIMM("dimm0")}, then: character, op: o, want: Done}.run(t)
+	if !slices.Equal(values, []string{"-16", "0"}) || !slices.Equal(loaded, notifierModules) {
+		t.Errorf("wrote %q, loaded %q", values, loaded)
+	}
+}
+
+func TestMemoryProbe(t *testing.T) {
+	probe := Spec{MemoryProbe, &memoryProbe{Address: 128 << 20}}
+	var attempts []attempt
+	for _, m := range machines {
+		attempts = append(attempts, []attempt{
+			{name: "exists", machine: m, op: probe, want: Done, then: method(agent.MethodWriteFile, errno("EEXIST"))},
+			{name: "no such file", machine: m, op: probe, want: Refused, then: method(agent.MethodWriteFile, errno("ENOENT"))},
+			{name: "strange error", machine: m, op: probe, want: Broken, then: method(agent.MethodWriteFile, errno("EIO"))},
+			{name: "hangs", machine: m, op: probe, want: Hung, then: method(agent.MethodWriteFile, silent)},
+		}...)
+	}
+	runAttempts(t, attempts)
+}

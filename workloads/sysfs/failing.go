@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sysfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// faultSettings make the kernel's fault injection ready for WriteFailing: what
+// may sleep fails too (mm/failslab.c, mm/fail_page_alloc.c), single pages as
+// well, and each failure says so in one line without a stack.
+var faultSettings = []struct{ file, value string }{
+	{"failslab/ignore-gfp-wait", "N"},
+	{"failslab/verbose", "1"},
+	{"fail_page_alloc/ignore-gfp-wait", "N"},
+	{"fail_page_alloc/min-order", "0"},
+	{"fail_page_alloc/verbose", "1"},
+}
+
+// SetBlockFailing is SetBlock with the nth allocation that the kernel makes in
+// this call failing (fail-nth, Documentation/fault-injection). It reports
+// whether the call made that many: what it returns is the kernel's answer
+// either way. ENOENT if the kernel has no fault injection.
+func (t Tree) SetBlockFailing(ctx context.Context, id uint64, attribute, value string, nth int) (failed bool, err error) {
+	for _, s := range faultSettings {
+		if err := Write(ctx, t.Path("sys/kernel/debug", s.file), s.value); err != nil {
+			return false, err
+		}
+	}
+	path := t.Path(blockDir(id), attribute)
+	OnOwnThread(func() { failed, err = writeFailing(ctx, t.Path("proc/thread-self/fail-nth"), path, value, nth) })
+	return failed, err
+}
+
+// OnOwnThread runs f on a thread that ends with it, as the kernel sees it too:
+// a lock that f's system calls have left behind is then reported on every
+// architecture (kernel/exit.c do_exit), not only where the return to user space
+// is checked.
+func OnOwnThread(f func()) {
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		f()
+	}()
+	<-over
+}
+
+// writeFailing opens everything first, so that only the write itself is
+// counted. The caller's goroutine is locked to its thread.
+func writeFailing(ctx context.Context, counter, path, value string, nth int) (failed bool, err error) {
+	fd, err := openWrite(path)
+	if err != nil {
+		return false, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	faults, err := os.OpenFile(counter, os.O_RDWR, 0)
+	if err != nil {
+		return false, err
+	}
+	defer faults.Close()
+	defer interruptWhenDone(ctx, fd, unix.Gettid())()
+	data, count := []byte(value), []byte(strconv.Itoa(nth))
+	if _, err := unix.Write(int(faults.Fd()), count); err != nil {
+		return false, fmt.Errorf("write %s: %w", counter, err)
+	}
+	_, err = unix.Write(fd, data)
+	failed, resetErr := spent(faults)
+	switch {
+	case err != nil && ctx.Err() != nil && errors.Is(err, unix.EBADF): // see Write
+		err = unix.EINTR
+		fallthrough
+	case err != nil:
+		return failed, &fs.PathError{Op: "write", Path: path, Err: err}
+	}
+	return failed, resetErr
+}
+
+// spent reports whether the failure has happened, and calls it off if not.
+func spent(faults *os.File) (bool, error) {
+	var text [32]byte
+	n, err := faults.ReadAt(text[:], 0)
+	if n == 0 && err != nil {
+		return false, err
+	}
+	if strings.TrimSpace(string(text[:n])) == "0" {
+		return true, nil
+	}
+	_, err = faults.WriteAt([]byte("0"), 0)
+	return false, err
+}
