@@ -29,6 +29,9 @@ type Scenario struct {
 	First     bool               // end with the first finding: there is nothing to learn after it
 
 	KernelArgs []string // in addition to the machine's
+
+	Widen   []Widening // delays that a guest may get, see Widenings
+	NoRules bool       // goes without the rule checker: for measuring, or because all of its guests break at once
 }
 
 // For is the scenario as a kernel can run it. One without our modules goes
