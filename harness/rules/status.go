@@ -28,6 +28,7 @@ type Status struct {
 	DebugLocks bool     `json:"debug_locks"` // lockdep was still on
 	Printed    int64    `json:"printed"`     // reports of violations
 	Unprinted  int64    `json:"unprinted"`   // reports that found no room
+	Nested     int64    `json:"nested"`      // violations inside another one about the same lock, not reported
 	Funcs      []Hits   `json:"funcs"`
 	Rules      []Result `json:"rules"`
 	Bad        int      `json:"bad,omitempty"` // lines that could not be read
@@ -99,7 +100,7 @@ func (s *Status) line(line string) bool {
 		return rest == "0" || rest == "1"
 	case "reports":
 		f := fields(rest)
-		s.Printed, s.Unprinted = f.number("printed"), f.number("unprinted")
+		s.Printed, s.Unprinted, s.Nested = f.number("printed"), f.number("unprinted"), f.number("nested")
 		return f.ok
 	case "func":
 		name, rest, _ := strings.Cut(rest, " ")

@@ -25,7 +25,8 @@
  * status (read): "plugstorm_rules 1", then one line each:
  *
  *   debug_locks N			0: lockdep is off, nothing is checked
- *   reports printed=N unprinted=N	unprinted: a bound of ours was hit
+ *   reports printed=N unprinted=N nested=N
+ *					unprinted: a bound of ours was hit; nested: see below
  *   func NAME symbol=S state=ok|unavailable:ERRNO hits=N off=N self=N missed=N widen=USEC
  *   rule INDEX FUNC state=ok|unavailable hits=N violations=N : TERM...
  *
@@ -38,7 +39,8 @@
  *   func NAME checked=N lost=N		lost: sightings of locks that had no room
  *   lock w=N r=N LOCK			held to write, to read; the rest of checked: not held
  *
- * A violation is printed once per rule, kind and call path:
+ * A violation is printed once per rule, kind and call path, up to RULES_PER_RULE
+ * times a rule, unless it is inside (nested in) one that is about the same lock:
  *
  *   LOCKRULE: FUNC: LOCK required WRITE|READ, held READ|not held
  *   LOCKRULE: FUNC: LOCK forbidden, held WRITE|READ
@@ -112,6 +114,7 @@ module_init(rules_init);
 #define RULES_DEPTH	24	/* frames kept of a stack */
 #define RULES_RECORDS	16	/* violations waiting to be printed */
 #define RULES_PATHS	256	/* different violations remembered */
+#define RULES_OUTER	64	/* tasks in a violation */
 #define RULES_PER_RULE	6	/* reports of one rule */
 #define RULES_LINE	256
 
@@ -191,7 +194,15 @@ static struct rules_set *rules_set;
 static struct dentry *rules_dir;
 static struct rules_record rules_records[RULES_RECORDS];
 static atomic_t rules_paths[RULES_PATHS];
-static atomic64_t rules_printed, rules_unprinted;
+static atomic64_t rules_printed, rules_unprinted, rules_nested;
+
+/* The outermost violation that a task is in, see rules_inside(). */
+static struct rules_outer {
+	atomic_t busy;
+	const struct task_struct *task;
+	u32 what;
+	unsigned long ret;
+} rules_outer[RULES_OUTER];
 
 /* ---- printing ---- */
 
@@ -424,6 +435,33 @@ static void rules_say(char *buf, size_t size, const struct rules_rule *rule, con
 	scnprintf(buf + n, size - n, held == HELD_READ ? ", held READ" : ", not held");
 }
 
+/*
+ * A lock that a function's caller lacks is lacking in all that the function
+ * calls. Returns whether this violation is inside another one of its task,
+ * about the same lock: then that one's return address stands in the stack. If
+ * not, this is the outermost.
+ */
+static bool rules_inside(const struct rules_term *t, const unsigned long *frame, unsigned int frames)
+{
+	u32 what = jhash(t->alt[0].lock, strlen(t->alt[0].lock), t->forbid);
+	struct rules_outer *o = &rules_outer[jhash_2words((u32)(long)current, what, 0) % RULES_OUTER];
+	bool inside = false;
+	unsigned int i;
+
+	if (atomic_cmpxchg_acquire(&o->busy, 0, 1))
+		return false;	/* another CPU is here; it never waits */
+	if (o->task == current && o->what == what)
+		for (i = 2; i < frames; i++)
+			inside |= frame[i] == o->ret;
+	if (!inside) {
+		o->task = current;
+		o->what = what;
+		o->ret = frame[1];
+	}
+	atomic_set_release(&o->busy, 0);
+	return inside;
+}
+
 static void rules_report(struct pt_regs *regs, struct rules_rule *rule, unsigned int term, enum rules_mode held)
 {
 	unsigned long frame[RULES_DEPTH];
@@ -432,6 +470,10 @@ static void rules_report(struct pt_regs *regs, struct rules_rule *rule, unsigned
 	u32 hash;
 
 	atomic64_inc(&rule->violations);
+	if (rules_inside(&rule->term[term], frame, frames)) {
+		atomic64_inc(&rules_nested);
+		return;
+	}
 	hash = jhash2((u32 *)frame, frames * sizeof(*frame) / sizeof(u32), jhash_3words(term, held, (u32)(long)rule, 0));
 	if (atomic_read(&rule->reported) >= RULES_PER_RULE)
 		return;
@@ -835,8 +877,8 @@ static int status_show(struct seq_file *m, void *unused)
 	mutex_lock(&rules_mutex);
 	set = rules_set;
 	seq_printf(m, "plugstorm_rules 1\ndebug_locks %d\n", READ_ONCE(debug_locks));
-	seq_printf(m, "reports printed=%lld unprinted=%lld\n", atomic64_read(&rules_printed),
-		   atomic64_read(&rules_unprinted));
+	seq_printf(m, "reports printed=%lld unprinted=%lld nested=%lld\n", atomic64_read(&rules_printed),
+		   atomic64_read(&rules_unprinted), atomic64_read(&rules_nested));
 	for (i = 0; set && i < set->funcs; i++)
 		rules_show_func(m, set->func[i]);
 	for (i = 0; set && i < set->rules; i++) {
