@@ -40,17 +40,18 @@ var rooms = []room{
 	{"harness/lockdep", base, "the kernel's lock order as data, of use without a VM or a console"},
 	{"harness/symbols", base + " harness/console", "places in the source, from ELF files and text, of use without a run"},
 
+	{"harness/rules", base, "rules about locks and what the checker saw, as data, of use without a VM"},
 	{"harness/waitfor", base + " harness/lockdep", "who waits for whom, as data, of use without a VM or a console"},
 
 	{"harness/vm", base + " harness/qmp harness/console harness/agent", "it runs a machine; what is done to it is the ops' matter"},
 	{"harness/op", "harness/vm", "it does something to a machine; when, the schedule says"},
-	{"harness/schedule", "harness/op", "pure: a seed becomes steps, which are ops"},
+	{"harness/schedule", "harness/op harness/rules", "pure: a seed becomes steps, which are ops, and delays"},
 
 	{"harness/splat", base + " harness/lockdep harness/waitfor harness/console", "pure: it judges text, of whatever origin"},
 	{"harness/logs", base, "bytes to texts: it doesn't know what they say"},
 	{"harness/triage", "harness/splat harness/logs harness/symbols", "pure: it reads logs of whatever origin, and knows no run"},
 	{"harness/known", "harness/splat", "signatures match findings, not runs"},
-	{"harness/history", base + " harness/console harness/op harness/schedule", "it records the steps of a schedule with their outcomes, and judges nothing"},
+	{"harness/history", base + " harness/console harness/op harness/rules harness/schedule", "it records the steps of a schedule with their outcomes, and judges nothing"},
 	{"harness/zones", base + " harness/agent", "pure: it judges what a guest's kernel says of its zones"},
 	{"harness/verdict", "harness/history harness/splat harness/known harness/zones", "pure: it judges a record, never a VM, so that an old run can be judged again"},
 	{"harness/report", "harness/verdict harness/triage", "it formats a verdict, or what a log holds"},

@@ -30,7 +30,7 @@ func hangs() []*schedule.Scenario {
 // slow guest.
 func hang(name, doc string, options map[string]int64) *schedule.Scenario {
 	return schedule.Scenarios.Register(&schedule.Scenario{
-		Name: name, Doc: doc, Length: 3 * time.Minute, First: true,
+		Name: name, Doc: doc, Length: 3 * time.Minute, First: true, NoRules: true,
 		Workloads: []op.WorkloadStart{{
 			ID: "all-" + workloads.Deadlock.Name, Name: workloads.Deadlock.Name, Params: agent.Params{Options: options},
 		}},

@@ -14,7 +14,7 @@ import (
 var Pace = schedule.Scenarios.Register(&schedule.Scenario{
 	Name:   "pace",
 	Doc:    "one DIMM in and out as fast as it goes, nothing else: for measuring",
-	Length: 20 * time.Second,
+	Length: 20 * time.Second, NoRules: true,
 	Lanes: []schedule.Lane{{
 		Name: "dimm", DIMMs: 1,
 		Mix: []schedule.Weight{{Kind: op.DIMMAdd, Weight: 1}, {Kind: op.DIMMRemove, Weight: 1}},

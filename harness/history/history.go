@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"plugstorm/harness/op"
+	"plugstorm/harness/rules"
 	"plugstorm/harness/schedule"
 )
 
@@ -37,6 +38,7 @@ const (
 	Host       Type = "host"        // Guest, Starved: how the host has treated QEMU since the last such event
 	Workload   Type = "workload"    // Guest, Text: a workload ended by itself, or what it did
 	Zones      Type = "zones"       // Guest, Text: a zones.Report in JSON
+	Rules      Type = "rules"       // Guest, Rules: what came of the rule checker, when it was loaded and at the guest's end
 	GuestEnd   Type = "guest-end"   // Guest, Text: reason, Exit
 	Fault      Type = "fault"       // Guest, Text, Party: something that isn't the kernel's went wrong
 	RunEnd     Type = "run-end"     // the run came to its planned end
@@ -71,6 +73,8 @@ type Event struct {
 	Shutdown string `json:"shutdown,omitempty"` // of GuestEnd: the reason in QEMU's SHUTDOWN event ("guest-reset", ...)
 	Next     string `json:"next,omitempty"`     // what to do about it
 	Case     *Case  `json:"case,omitempty"`
+
+	Rules *RuleCheck `json:"rules,omitempty"`
 }
 
 // A Case is what a run was asked to do, and on what.
@@ -87,6 +91,22 @@ type Case struct {
 	Command  []string      `json:"command"`             // what reproduces the run, as words
 	ReplayOf string        `json:"replay_of,omitempty"` // the directory whose schedule this is
 	Cold     bool          `json:"cold,omitempty"`      // all guests were to boot; else which did is in their GuestStart
+
+	Rules *RuleText        `json:"rules,omitempty"` // nil: none were checked
+	Widen []rules.Widening `json:"widen,omitempty"` // delays of every guest, besides those that the suite draws
+}
+
+// A RuleText is the rules that were checked, whole: a file may change.
+type RuleText struct {
+	Name string `json:"name"` // as --rules takes it
+	Text string `json:"text"`
+}
+
+// A RuleCheck says what became of the rule checker in a guest.
+type RuleCheck struct {
+	Why    string           `json:"why,omitempty"`    // why it isn't there, or doesn't answer
+	Widen  []rules.Widening `json:"widen,omitempty"`  // when it was loaded: the guest's delays
+	Status *rules.Status    `json:"status,omitempty"` // at the guest's end
 }
 
 // A Kernel says what was tested.

@@ -23,6 +23,7 @@ import (
 	"plugstorm/harness/blame"
 	"plugstorm/harness/history"
 	"plugstorm/harness/op"
+	"plugstorm/harness/rules"
 	"plugstorm/harness/schedule"
 )
 
@@ -68,6 +69,10 @@ func everyType(t *testing.T) []history.Event {
 		{Type: history.Silent, Guest: 1, Text: "no heartbeat"},
 		{Type: history.Host, Guest: 1, Starved: 0.25},
 		{Type: history.Workload, Guest: 1, Text: `{"name":"slab-storm","rounds":7}`},
+		{Type: history.Rules, Guest: 1, Rules: &history.RuleCheck{Widen: []rules.Widening{{Func: "kernfs_drain", Delay: time.Millisecond}}}},
+		{Type: history.Rules, Guest: 1, Rules: &history.RuleCheck{Status: &rules.Status{
+			DebugLocks: true, Funcs: []rules.Hits{{Func: "f", Symbol: "f.isra.0", Hits: 2}}, Rules: []rules.Result{{Rule: "f: a(w)", Hits: 2}},
+		}}},
 		{Type: history.GuestEnd, Guest: 1, Text: "retired", Shutdown: "guest-reset"},
 		{Type: history.Fault, Guest: 1, Text: "QEMU died", Party: string(blame.Hypervisor), Next: "read qemu.stderr"},
 		{Type: history.RunEnd},

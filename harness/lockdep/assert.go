@@ -24,8 +24,14 @@ var (
 	// 6.18 and later can print a warning's condition (CONFIG_DEBUG_BUGVERBOSE_DETAILED).
 	conditionRE = regexp.MustCompile(`^\s*WARNING: \[(.*)\] \S+\.[chS]:\d+`)
 	whereRE     = regexp.MustCompile(`^\s*WARNING: (?:\[.*\] )?(?:CPU: \d+ PID: \d+ )?(?:at )?(\S+\.[chS]:\d+)`)
+	// Our own rule checker's (workloads/kmod/plugstorm_rules.c).
+	ruleRE      = regexp.MustCompile(`\bLOCKRULE: ([^ :]+: \S.*)`)
+	ruleLockRE  = regexp.MustCompile(`(?:: | or )(.+?) (?:required|forbidden)\b`)
 	dependMapRE = regexp.MustCompile(`lock(?:dep)?_is_held(?:_type)?\((?:&\(?([^()]+?)\)?->dep_map|&?([\w.>&-]+))`)
 )
+
+// maxRuleLocks is how many locks the rule checker offers as alternatives.
+const maxRuleLocks = 4
 
 // ParseWarning reads a kernel warning whose condition is about locks: lines
 // in order, without time stamps and caller ids, and the function that warned.
@@ -59,6 +65,13 @@ func ParseWarning(lines []string, function string) (*Report, bool) {
 func (p *parser) condition(line string) {
 	r := p.report
 	if r.Rule != "" {
+		return
+	}
+	if m := ruleRE.FindStringSubmatch(line); m != nil {
+		r.Rule = clip(m[1])
+		for _, lock := range ruleLockRE.FindAllStringSubmatch(m[1], maxRuleLocks) {
+			p.class(lock[1])
+		}
 		return
 	}
 	if m := selfCheckRE.FindStringSubmatch(line); m != nil {

@@ -257,6 +257,9 @@ func (r *Report) sayAssertion() string {
 	if r.Kind == SelfCheck {
 		return fmt.Sprintf("The lock code found its own data wrong at %s: %s. Lockdep is off from here on.", orUnknown(r.Where), r.Rule)
 	}
+	if r.Where == "" { // the rule checker's
+		return fmt.Sprintf("%s breaks the rule about %s.", r.who(), r.Rule)
+	}
 	return fmt.Sprintf("%s fails the assertion at %s: %s.", r.who(), orUnknown(r.Where), r.Rule)
 }
 

@@ -52,6 +52,7 @@ type machineJSON struct {
 	Workloads    map[string]uint64             `json:"workloads"`
 	Findings     []findingJSON                 `json:"findings"`
 	Faults       []faultJSON                   `json:"faults"`
+	Rules        *rulesJSON                    `json:"rules,omitempty"`
 	Guests       int                           `json:"guests"`
 	Omitted      []string                      `json:"omitted"`
 	RunDir       string                        `json:"run_dir"`
@@ -98,7 +99,7 @@ func newMachineJSON(m Machine) machineJSON {
 		Kernel: m.Case.Kernel.Name, Release: m.Case.Kernel.Release, Accel: m.Case.Accel, QEMU: m.Case.QEMU,
 		Ops: map[string]map[op.Outcome]int{}, OpsPerMinute: list(v.PerMinute), Workloads: map[string]uint64{},
 		Findings: []findingJSON{}, Faults: []faultJSON{}, Guests: len(v.Guests),
-		Omitted: list(m.Case.Kernel.Omitted), RunDir: m.Dir, Replay: vm.Shell(m.Replay...),
+		Rules: newRulesJSON(v.Rules), Omitted: list(m.Case.Kernel.Omitted), RunDir: m.Dir, Replay: vm.Shell(m.Replay...),
 	}
 	for kind, counts := range v.Ops {
 		out.Ops[kind] = map[op.Outcome]int{}

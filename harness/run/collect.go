@@ -38,6 +38,7 @@ func (g *guest) collect(why error) {
 		g.sysrq(ctx, 'd')
 		g.sysrq(ctx, 'w')
 	}
+	g.readRules(ctx)
 	g.waitQuiet(ctx)
 	g.live.settle(0)
 }

@@ -59,6 +59,7 @@ type guest struct {
 	live     *live                   // what the console says, as it says it
 	shutdown atomic.Pointer[string]  // the reason of QEMU's SHUTDOWN event
 	side     sync.WaitGroup          // the goroutines that watch it
+	checked  bool                    // its kernel checks the run's rules
 	marked   time.Time               // of the last console mark; of the goroutine that reads the console
 }
 
@@ -168,6 +169,7 @@ func (g *guest) up(ctx context.Context, hello agent.Hello) {
 		g.save(ctx)
 	}
 	g.stretchHungTask(ctx)
+	g.loadRules(hello)
 	g.lastBoot = time.Since(g.vm.Started)
 	if g.stormed.IsZero() {
 		g.stormed = time.Now()

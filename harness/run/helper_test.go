@@ -35,6 +35,7 @@ type play struct {
 	duration time.Duration // default a minute
 	replay   []schedule.Step
 	dir      string // default a new one
+	rules    *history.RuleText
 	watch    func(run.Progress)
 	until    func(splat.Finding) bool
 
@@ -91,7 +92,7 @@ func (p play) config(r *record) run.Config {
 	c := run.Config{
 		Machine: p.machine, Accel: p.accel, Version: vm.Version{Major: 10}, Scenario: p.scenario,
 		Backend: &vm.Backend{Start: p.start(r)}, Replay: p.replay, Dir: r.dir, Watch: p.watch, Until: p.until,
-		Case: history.Case{Suite: "test", Seed: p.seed, Duration: p.duration},
+		Case: history.Case{Suite: "test", Seed: p.seed, Duration: p.duration, Rules: p.rules},
 	}
 	if c.Machine == nil {
 		c.Machine = guests.X8664

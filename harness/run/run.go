@@ -17,6 +17,7 @@ import (
 
 	"plugstorm/harness/blame"
 	"plugstorm/harness/history"
+	"plugstorm/harness/rules"
 	"plugstorm/harness/schedule"
 	"plugstorm/harness/splat"
 	"plugstorm/harness/vm"
@@ -70,6 +71,10 @@ func Run(ctx context.Context, cfg Config) error {
 			return err
 		}
 	}
+	set, err := ruleSet(cfg.Case.Rules)
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(cfg.Dir, 0o755); err != nil {
 		return blame.On(blame.Host, err, "choose another directory with --out")
 	}
@@ -82,8 +87,16 @@ func Run(ctx context.Context, cfg Config) error {
 		return errors.Join(err, h.Close())
 	}
 	h.Add(history.Event{Type: history.RunStart, Case: &cfg.Case})
-	r := &runner{cfg: cfg, history: h, lanes: lanes}
+	r := &runner{cfg: cfg, history: h, lanes: lanes, rules: set}
 	return errors.Join(r.loop(ctx), h.Err(), h.Close(), r.saveSchedule())
+}
+
+// ruleSet reads the rules of a case.
+func ruleSet(text *history.RuleText) (*rules.Set, error) {
+	if text == nil {
+		return nil, nil //nolint:nilnil // no rules are to be checked
+	}
+	return rules.Parse(text.Text, text.Name)
 }
 
 // A runner is one run in progress.
@@ -91,6 +104,7 @@ type runner struct {
 	cfg     Config
 	history *history.Writer
 	lanes   []*schedule.Sequence
+	rules   *rules.Set // nil: none are checked
 
 	seq      atomic.Int64 // of the last step begun
 	finished atomic.Int64 // steps

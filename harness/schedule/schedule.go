@@ -33,6 +33,9 @@ type Scenario struct {
 
 	Parts []*Scenario   // if it is made of several, see InTurn
 	Slice time.Duration // of each part's guest; 0 without parts
+
+	Widen   []Widening // delays that a guest may get, see Widenings
+	NoRules bool       // goes without the rule checker: for measuring, or because all of its guests break at once
 }
 
 // For is the scenario as a kernel can run it. One without our modules goes

@@ -2,7 +2,11 @@
 
 package splat
 
-import "regexp"
+import (
+	"regexp"
+
+	"plugstorm/harness/lockdep"
+)
 
 // LockRule reads what our own rule checker module prints.
 var LockRule = register(&Detector{
@@ -16,6 +20,9 @@ var LockRule = register(&Detector{
 		f.Type, f.Title = TypeLockRule, "LOCKRULE: "+text
 		f.Stack = r.traceStack(0)
 		f.Identity = "lockrule: " + text
+		if locks, ok := lockdep.ParseWarning(r.Messages(), ""); ok {
+			f.Locks = locks
+		}
 	},
 })
 

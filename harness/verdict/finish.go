@@ -65,6 +65,7 @@ func (j *judge) finish() {
 		v.Guests = append(v.Guests, j.guests[number].Guest)
 	}
 	slices.SortStableFunc(v.Findings, inOrder)
+	v.Rules = j.tally()
 	v.Why = j.doubts()
 	switch {
 	case slices.ContainsFunc(v.Findings, func(f Finding) bool { return f.Known == "" }):

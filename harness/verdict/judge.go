@@ -56,6 +56,7 @@ type guestTrace struct {
 	marks          []mark        // by offset
 	host           []sample      // by time
 	steps          map[int]*stepTrace
+	rules          *ruleTrace // nil: the checker was not to be there
 }
 
 // A mark says when the console byte at offset came.
@@ -119,6 +120,8 @@ func (j *judge) event(e history.Event) {
 		}
 	case history.Zones:
 		j.zones(e)
+	case history.Rules:
+		j.ruleCheck(e)
 	case history.GuestEnd:
 		j.guestEnd(e)
 	case history.Fault:

@@ -10,6 +10,7 @@ import (
 	"plugstorm/harness/history"
 	"plugstorm/harness/known"
 	"plugstorm/harness/op"
+	"plugstorm/harness/rules"
 	"plugstorm/harness/splat"
 )
 
@@ -63,6 +64,7 @@ type Verdict struct {
 	Guests    []Guest            `json:"guests"`
 	PerMinute []int              `json:"ops_per_minute"`      // finished steps in each minute of the storm
 	Workloads map[string]uint64  `json:"workloads,omitempty"` // completed rounds, by name
+	Rules     *rules.Tally       `json:"rules,omitempty"`     // nil: none were to be checked
 }
 
 // A Finding is a complaint with its place in the run. Sightings with one

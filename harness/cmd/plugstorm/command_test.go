@@ -38,6 +38,8 @@ func drawFlags(t *rapid.T, dir string) *runFlags {
 		}
 		return path
 	}
+	f.rules = rapid.SampledFrom([]string{"default", "none", file("rules")}).Draw(t, "rules")
+	f.widen = rapid.SliceOfN(rapid.SampledFrom([]string{"kernfs_drain=500", "f=0"}), 0, 2).Draw(t, "widen")
 	switch rapid.IntRange(0, 3).Draw(t, "kernel") {
 	case 0:
 		f.kernel = "stock"

@@ -44,6 +44,7 @@ func (a *app) runMachine(ctx context.Context, p *plan, m *vm.Machine) error {
 	}
 	c := history.Case{
 		Machine: m.Name, Suite: p.scenario.Name, Seed: p.seed, Duration: p.duration,
+		Rules: p.rules, Widen: p.widen,
 		Accel: string(accel), QEMU: version.String(), Command: p.flags.command(p, m.Name), ReplayOf: p.replayOf, Cold: p.flags.cold,
 		Kernel: history.Kernel{
 			Name: kernel.Name, Release: kernel.Release, Key: kernel.Key, Image: kernel.Image, Initramfs: initramfs,
@@ -125,6 +126,12 @@ func (f *runFlags) command(p *plan, machine string) []string {
 	}
 	if p.source.Baseline != nil {
 		words = append(words, fmt.Sprintf("--baseline=%v", *p.source.Baseline))
+	}
+	if f.rules != "default" {
+		add("--rules", f.rules)
+	}
+	for _, w := range f.widen {
+		add("--widen", w)
 	}
 	if f.first {
 		words = append(words, "--first")

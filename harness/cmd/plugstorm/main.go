@@ -92,7 +92,7 @@ not the kernel's fault (hypervisor, host, plugstorm itself).`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return blame.On(blame.User, err, "see "+c.CommandPath()+" --help")
 	})
-	root.AddCommand(a.runCommand(), a.replayCommand(), a.judgeCommand(), a.triageCommand(),
+	root.AddCommand(a.runCommand(), a.replayCommand(), a.judgeCommand(), a.triageCommand(), a.locksCommand(),
 		a.benchCommand(), a.doctorCommand(), a.imagesCommand(), a.docsCommand())
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {

@@ -156,6 +156,7 @@ func TestTriageJSONIsDocumented(t *testing.T) {
 	}
 	for heading, object := range map[string]reflect.Type{
 		"## triage": reflect.TypeFor[triaged](), "## triage --same": reflect.TypeFor[compared](),
+		"## locks": reflect.TypeFor[locksOutput](), "## locks --diff": reflect.TypeFor[locksDiffOutput](),
 	} {
 		if diff := cmp.Diff(jsondoc.Fields(object), jsondoc.Documented(string(page), heading)); diff != "" {
 			t.Errorf("%s of docs/json.md doesn't describe the fields that there are (-):\n%s", heading, diff)

@@ -94,6 +94,7 @@ func (a *app) recorded(p *plan, given *runFlags, dir string) error {
 	if p.source, err = f.source(baselined); err != nil {
 		return err
 	}
+	p.rules, p.widen = h.Case.Rules, h.Case.Widen
 	p.flags, p.seed, p.duration = f, h.Case.Seed, h.Case.Duration
 	if f.ignoreDefects {
 		m = withoutDefects(m)

@@ -22,7 +22,9 @@ import (
 
 	"plugstorm/guests"
 	"plugstorm/harness/blame"
+	"plugstorm/harness/history"
 	"plugstorm/harness/report"
+	"plugstorm/harness/rules"
 	"plugstorm/harness/schedule"
 	"plugstorm/harness/vm"
 	"plugstorm/images"
@@ -47,6 +49,8 @@ type runFlags struct {
 	known    string
 	first    bool
 	cold     bool
+	rules    string
+	widen    []string
 
 	ignoreDefects bool
 }
@@ -87,6 +91,8 @@ otherwise; --patch and --plant are applied to a private copy. The exit code is
 	flags.StringVar(&f.out, "out", "", "run directory, new or empty (default below plugstorm-runs)")
 	flags.BoolVar(&f.json, "json", false, "print one JSON object (docs/json.md)")
 	flags.StringVar(&f.known, "known", "default", "known-issues file, 'default' for ours, 'none'")
+	flags.StringVar(&f.rules, "rules", "default", "file of rules about locks that the guest's kernel is checked by, 'default' for ours, 'none' (docs/rules.md)")
+	flags.StringArrayVar(&f.widen, "widen", nil, "busy delay at a kernel function's entry, to widen races, repeatable: FUNCTION=MICROSECONDS, at most 10000")
 	return c
 }
 
@@ -159,6 +165,8 @@ type plan struct {
 	dir      string
 	made     []string // the directories made for it, the innermost first
 	known    knownFile
+	rules    *history.RuleText // nil: none
+	widen    []rules.Widening
 	steps    map[string][]schedule.Step // to replay, by machine; nil for a fresh run
 	replayOf string
 	recorded map[string]string // the recorded kernels' keys, by machine
@@ -190,6 +198,9 @@ func (a *app) plan(f *runFlags, seeded, baselined bool) (*plan, error) {
 		p.duration = p.scenario.Length
 	}
 	if p.known, err = loadKnown(f.known); err != nil {
+		return nil, err
+	}
+	if p.rules, p.widen, err = f.checker(); err != nil {
 		return nil, err
 	}
 	if p.source, err = f.source(baselined); err != nil {

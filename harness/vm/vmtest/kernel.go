@@ -72,7 +72,7 @@ func (g *Guest) serveAgent() {
 }
 
 func (g *Guest) hello() agent.Hello {
-	return agent.Hello{Protocol: agent.ProtocolVersion, Release: "6.12.0-fake", Transport: "virtio-serial"}
+	return agent.Hello{Protocol: agent.ProtocolVersion, Release: "6.12.0-fake", Transport: "virtio-serial", Modules: g.now().Modules}
 }
 
 // Event sends an event of the agent's.
@@ -124,11 +124,12 @@ func (g *Guest) do(request agent.Request) (any, error) {
 	if handler := g.now().Methods[request.Method]; handler != nil {
 		return handler(g, request.Params)
 	}
+	if request.Method == agent.MethodHello {
+		return g.hello(), nil
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch k := &g.kernel; request.Method {
-	case agent.MethodHello:
-		return g.hello(), nil
 	case agent.MethodPing, agent.MethodWriteFile:
 		return nil, nil
 	case agent.MethodCPUs:

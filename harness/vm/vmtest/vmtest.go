@@ -40,6 +40,7 @@ type Character struct {
 
 	Commands map[string]Handler // of QEMU, by QMP command
 	Methods  map[string]Handler // of the agent, by method
+	Modules  []string           // kernel modules of ours that the agent says it has
 
 	Boot    time.Duration // from the start to the agent's hello
 	NoAgent bool          // it never comes up
