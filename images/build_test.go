@@ -124,6 +124,34 @@ func TestPatchReusesObjects(t *testing.T) {
 	}
 }
 
+// A finished build that somebody is using is waited for: compiling in full
+// takes far longer.
+func TestSeedInUse(t *testing.T) {
+	b := newBench(t)
+	b.mustBuild(t, Source{})
+	trees, err := b.workTrees()
+	if err != nil || len(trees) != 1 {
+		t.Fatal(trees, err)
+	}
+	held, err := b.lock(t.Context(), "build-"+filepath.Base(trees[0].dir), "at work", exclusive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.seen.lines = make(chan string)
+	go func() {
+		for line := range b.seen.lines {
+			if strings.Contains(line, "at work") {
+				held.unlock()
+			}
+		}
+	}()
+	_, compiled := b.mustBuild(t, Source{Patches: []string{b.patchFile(t, "one.patch", "one")}})
+	close(b.seen.lines)
+	if compiled != "mm/slub.o" {
+		t.Errorf("compiled %q", compiled)
+	}
+}
+
 // Edits of the user's tree compile what changed, deletions and reverts too.
 func TestEditReusesObjects(t *testing.T) {
 	b := newBench(t)

@@ -3,6 +3,7 @@
 package images
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -206,7 +207,7 @@ func dropTorn(objects string) error {
 // seed copies the objects of the finished build that differs in the fewest
 // files, and makes those files look younger than the objects.
 func (s *Store) seed(ctx context.Context, j *job, w *workTree, root *os.Root) error {
-	best, held, err := s.findSeed(j, w)
+	best, held, err := s.findSeed(ctx, j, w)
 	if err != nil || best == nil {
 		return err
 	}
@@ -240,14 +241,48 @@ type seed struct {
 }
 
 // findSeed looks for the most similar finished build with the same
-// configuration and compiler, and returns it locked, or nil.
-func (s *Store) findSeed(j *job, w *workTree) (*seed, *lock, error) {
-	states, err := s.workTrees()
+// configuration and compiler that nobody is using, and returns it locked, or
+// nil if there is none. It waits for one that is in use if all of them are:
+// that takes seconds, compiling in full takes minutes.
+func (s *Store) findSeed(ctx context.Context, j *job, w *workTree) (*seed, *lock, error) {
+	seeds, err := s.seeds(j, w)
 	if err != nil {
 		return nil, nil, err
 	}
+	for _, candidate := range seeds {
+		held, err := s.tryLock(candidate.lock(), "", shared)
+		if err != nil {
+			return nil, nil, err
+		}
+		if held != nil && readWorkState(candidate.dir).Built {
+			return candidate, held, nil
+		}
+		held.unlock() // in use, or just removed
+	}
+	for _, candidate := range seeds {
+		held, err := s.lock(ctx, candidate.lock(), "", shared)
+		if err != nil {
+			return nil, nil, err
+		}
+		if readWorkState(candidate.dir).Built {
+			return candidate, held, nil
+		}
+		held.unlock()
+	}
+	return nil, nil, nil
+}
+
+func (c *seed) lock() string { return "build-" + filepath.Base(c.dir) }
+
+// seeds lists the finished builds that a job could start from, the most similar
+// one first.
+func (s *Store) seeds(j *job, w *workTree) ([]*seed, error) {
+	states, err := s.workTrees()
+	if err != nil {
+		return nil, err
+	}
 	mine := j.source.files.overlaid(w.state.Overlay)
-	var best *seed
+	var all []*seed
 	for _, old := range states {
 		st := old.state
 		if !st.Built || st.ConfKey != j.confKey {
@@ -255,25 +290,14 @@ func (s *Store) findSeed(j *job, w *workTree) (*seed, *lock, error) {
 		}
 		files, err := s.filesOf(st.TreeKey, j)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		if files == nil {
-			continue
-		}
-		differ := mine.diff(files.overlaid(st.Overlay))
-		if best == nil || len(differ) < len(best.differ) {
-			best = &seed{old.dir, differ}
+		if files != nil {
+			all = append(all, &seed{old.dir, mine.diff(files.overlaid(st.Overlay))})
 		}
 	}
-	if best == nil {
-		return nil, nil, nil
-	}
-	held, err := s.tryLock("build-"+filepath.Base(best.dir), "", shared)
-	if err != nil || held == nil || !readWorkState(best.dir).Built {
-		held.unlock()
-		return nil, nil, err // in use, or just removed: compiling in full is always right
-	}
-	return best, held, nil
+	slices.SortStableFunc(all, func(a, b *seed) int { return cmp.Compare(len(a.differ), len(b.differ)) })
+	return all, nil
 }
 
 // filesOf returns the manifest of a source, to be compared with the job's; nil
