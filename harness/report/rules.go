@@ -6,13 +6,24 @@ import (
 	"fmt"
 
 	"plugstorm/harness/rules"
+	"plugstorm/harness/verdict"
 )
 
 // rules writes what came of the rules about locks: a line, and what keeps it
 // from being the whole truth. `plugstorm locks` has the rest.
-func (t *text) rules(tally *rules.Tally) {
+func (t *text) rules(v *verdict.Verdict) {
+	tally := v.Rules
 	if tally == nil {
 		return
+	}
+	for _, g := range v.Guests {
+		var delays []string
+		for _, w := range g.Widen {
+			delays = append(delays, w.String())
+		}
+		if len(delays) > 0 {
+			t.list(fmt.Sprintf("delays  guest %d, in µs: ", g.Number), delays)
+		}
 	}
 	line := fmt.Sprintf("%d checked, %d of them broken", tally.Checked, tally.Broken)
 	count := map[string]int{}

@@ -96,7 +96,7 @@ func (t *text) machine(m Machine) {
 	}
 	t.ops(v)
 	t.workloads(v)
-	t.rules(v.Rules)
+	t.rules(v)
 	for _, why := range v.Why {
 		t.prose("! ", why)
 	}

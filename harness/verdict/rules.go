@@ -24,6 +24,7 @@ func (j *judge) ruleCheck(e history.Event) {
 	g := j.guest(e.Guest)
 	if g.rules == nil {
 		g.rules = &ruleTrace{}
+		g.Widen = e.Rules.Widen
 	}
 	if e.Rules.Why != "" {
 		g.rules.why = e.Rules.Why

@@ -105,6 +105,8 @@ type Guest struct {
 	Life   time.Duration `json:"life_ns"`
 	Blind  time.Duration `json:"blind_ns,omitempty"` // how long it ran with lockdep off
 	End    string        `json:"end"`
+
+	Widen []rules.Widening `json:"widen,omitempty"` // the delays that it ran with
 }
 
 // Input is what a judge looks at.

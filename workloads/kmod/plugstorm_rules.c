@@ -115,7 +115,7 @@ module_init(rules_init);
 #define RULES_RECORDS	16	/* violations waiting to be printed */
 #define RULES_PATHS	256	/* different violations remembered */
 #define RULES_OUTER	64	/* tasks in a violation */
-#define RULES_PER_RULE	6	/* reports of one rule */
+#define RULES_PER_RULE	6	/* reports of one rule, call paths told apart */
 #define RULES_LINE	256
 
 enum rules_mode { HELD_NOT, HELD_READ, HELD_WRITE };
@@ -298,7 +298,7 @@ static struct rules_record *rules_claim(void)
  * in it. Who called that stands in the frame before (arch/powerpc/kernel/stacktrace.c
  * arch_stack_walk, whose way from here would lead through the trap).
  */
-static unsigned int rules_stack(struct pt_regs *regs, unsigned long *frame)
+static __no_sanitize_address unsigned int rules_stack(struct pt_regs *regs, unsigned long *frame)
 {
 	unsigned long low = (unsigned long)task_stack_page(current), sp = regs->gpr[1];
 	unsigned int n = 0;
@@ -320,7 +320,7 @@ static unsigned int rules_stack(struct pt_regs *regs, unsigned long *frame)
  * The function hasn't made a frame yet, so an unwinder that goes by frame
  * pointers leaves its caller out: that one is put in from the stack.
  */
-static unsigned int rules_stack(struct pt_regs *regs, unsigned long *frame)
+static __no_sanitize_address unsigned int rules_stack(struct pt_regs *regs, unsigned long *frame)
 {
 	unsigned long all[RULES_DEPTH + 8], ret = *(unsigned long *)kernel_stack_pointer(regs);
 	unsigned int len = stack_trace_save(all, ARRAY_SIZE(all), 0), at, n = 0;
@@ -475,18 +475,13 @@ static void rules_report(struct pt_regs *regs, struct rules_rule *rule, unsigned
 		return;
 	}
 	hash = jhash2((u32 *)frame, frames * sizeof(*frame) / sizeof(u32), jhash_3words(term, held, (u32)(long)rule, 0));
-	if (atomic_read(&rule->reported) >= RULES_PER_RULE)
+	if (!rules_first(hash))
 		return;
-	rec = rules_claim();
+	rec = atomic_inc_return(&rule->reported) <= RULES_PER_RULE ? rules_claim() : NULL;
 	if (!rec) {
 		atomic64_inc(&rules_unprinted);
 		return;
 	}
-	if (!rules_first(hash)) {
-		atomic_set_release(&rec->state, 0);
-		return;
-	}
-	atomic_inc(&rule->reported);
 	rules_say(rec->what, sizeof(rec->what), rule, &rule->term[term], held);
 	scnprintf(rec->rule, sizeof(rec->rule), "%s: %s", rule->func->name, rule->text);
 	strscpy(rec->comm, current->comm, sizeof(rec->comm));
