@@ -3,6 +3,7 @@
 package guests
 
 import (
+	"regexp"
 	"time"
 
 	"plugstorm/harness/vm"
@@ -17,6 +18,12 @@ var PSeries = vm.Machines.Register(pseries("pseries", "ppc64le", "ppc64le",
 // PSeriesBE is the same guest in big-endian.
 var PSeriesBE = vm.Machines.Register(pseries("pseries-be", "ppc64", "ppc64",
 	"PAPR guest as pseries, big-endian; on demand only"))
+
+// expired matches a decrementer that has run out (it is negative then, and
+// counts on) while the CPU has not taken the interrupt yet, as happens on a busy
+// host. A guest saved in this state may wait for that interrupt for ever once it
+// is restored (seen with QEMU 10.0.2 under TCG).
+var expired = regexp.MustCompile(`DECR [34]\d{9}\b`)
 
 func pseries(name, arch, goarch, doc string) *vm.Machine {
 	return &vm.Machine{
@@ -47,7 +54,12 @@ func pseries(name, arch, goarch, doc string) *vm.Machine {
 			Boot: 2, Plug: 2, Max: 8,
 		},
 		BootReference: 8 * time.Second,
+		Unsettled:     expired,
 		Defects: []vm.Defect{
+			{
+				ID: "tcg-spapr-restore-timers", Accel: vm.TCG, NoSnapshot: true,
+				Doc: "a pseries guest that QEMU (seen with 10.0.2) restores under TCG gets no timer interrupts on some of its CPUs. Its guests boot.",
+			},
 			{
 				ID: "tcg-vcpu-contexts", Accel: vm.TCG, VCPUAddsMax: true,
 				Doc: "under TCG every vCPU ever added keeps its translation context; add number maxcpus+1 aborts QEMU (tcg_register_thread). We count the adds and stop before it.",

@@ -103,9 +103,6 @@ func (g *guest) start() error {
 	if g.restore(spec) {
 		return nil
 	}
-	if err := context.Cause(g.ctx); err != nil {
-		return err
-	}
 	g.history.Add(history.Event{Type: history.GuestStart, Guest: g.number})
 	var err error
 	g.vm, err = g.cfg.Backend.Start(g.ctx, spec)
