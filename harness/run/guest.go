@@ -151,7 +151,7 @@ func (g *guest) boot() error {
 // begin.
 func (g *guest) up(ctx context.Context, hello agent.Hello) {
 	text, _ := json.Marshal(hello)
-	g.history.Add(history.Event{Type: history.AgentUp, Guest: g.number, Text: string(text)})
+	g.history.Add(history.Event{Type: history.AgentUp, Guest: g.number, Slowness: g.vm.Slowness(), Text: string(text)})
 	g.live.alive()
 	if g.hello == nil {
 		g.save(ctx)
