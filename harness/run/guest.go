@@ -97,6 +97,7 @@ func (g *guest) start() error {
 		Machine: g.cfg.Machine, Accel: g.cfg.Accel, Emulator: g.cfg.Emulator, Version: g.cfg.Version,
 		Kernel: g.cfg.Case.Kernel.Image, Initramfs: g.cfg.Case.Kernel.Initramfs, KernelArgs: args,
 		AutoOnline: autoOnline(append(slices.Clone(g.cfg.Machine.KernelArgs), args...)),
+		Savable:    g.cfg.Snapshots != nil && !g.saved.off,
 		Dir:        filepath.Join(g.cfg.Dir, fmt.Sprintf("guest-%d", g.number)),
 		Console:    g.onConsole, OnEvent: g.onAgent,
 	}
@@ -155,6 +156,9 @@ func (g *guest) up(ctx context.Context, hello agent.Hello) {
 	g.live.alive()
 	if g.hello == nil {
 		g.save(ctx)
+		if err := g.vm.Complete(ctx); err != nil {
+			g.loseQEMU(lost(blame.Harness, "see the end of its "+vm.ConsoleLog, "%w", err))
+		}
 	}
 	g.stretchHungTask(ctx)
 	g.lastBoot = time.Since(g.vm.Started)

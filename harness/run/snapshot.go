@@ -150,8 +150,6 @@ func (g *guest) save(ctx context.Context) {
 		return err
 	})
 	switch {
-	case errors.Is(err, vm.ErrUnsettled):
-		g.note("not saved: %v", err) // another guest may have more luck
 	case err != nil:
 		g.without("not saved", err)
 	case kept:

@@ -6,7 +6,6 @@
 package vm
 
 import (
-	"regexp"
 	"time"
 
 	"plugstorm/harness/catalog"
@@ -50,10 +49,6 @@ type Machine struct {
 	// reference host (2 cores, TCG, idle). The guest's own boot time over this
 	// is its slowness, and every deadline is stretched by it.
 	BootReference time.Duration
-
-	// Unsettled matches what QEMU says of its CPUs ("info registers -a") while the
-	// guest must not be saved; nil for never.
-	Unsettled *regexp.Regexp
 
 	Defects []Defect
 }
@@ -99,7 +94,7 @@ type Defect struct {
 	NoVCPURemove bool // never remove a vCPU
 	VCPUAddsMax  bool // vCPUs may be added at most VCPU.Max times in all, cold-plugged ones included
 	VCPUReAdds   int  // vCPUs may be added at most so often after boot; 0 for no limit
-	NoSnapshot   bool // a restored guest doesn't live
+	RestoresOne  bool // of a restored guest, only the CPU lives that it booted on
 }
 
 // Machines is the catalog of all machines.

@@ -41,16 +41,11 @@ type Snapshot struct {
 // fileMigration is the first QEMU that migrates to and from "file:".
 var fileMigration = Version{8, 2, 0}
 
-// CanSnapshot says why guests of a machine can't be saved and restored under an
-// accelerator of this QEMU, nil if they can.
-func CanSnapshot(m *Machine, a Accel, v Version) error {
+// CanSnapshot says why guests of this QEMU can't be saved and restored, nil if
+// they can.
+func CanSnapshot(v Version) error {
 	if v.Less(fileMigration) {
 		return blame.Errorf(blame.Hypervisor, "", "QEMU %s can't save a guest into a file, %s can", v, fileMigration)
-	}
-	for _, d := range m.Defects {
-		if d.NoSnapshot && d.Applies(a, v) {
-			return blame.Errorf(blame.Hypervisor, "", "defect %s: %s", d.ID, d.Doc)
-		}
 	}
 	return nil
 }
@@ -60,7 +55,7 @@ func CanSnapshot(m *Machine, a Accel, v Version) error {
 // nothing is saved then. The error says nothing about the guest: if it can't go
 // on, its steps will tell.
 func (v *VM) Save(ctx context.Context, dir, name string, pace Pace, judge func(console []byte) error) (s *Snapshot, err error) {
-	if err := v.stopSettled(ctx); err != nil {
+	if err := qmp.Stop(ctx, v.Monitor); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -81,48 +76,6 @@ func (v *VM) Save(ctx context.Context, dir, name string, pace Pace, judge func(c
 	}
 	s = &Snapshot{Dir: dir, Name: name, Made: time.Now().UTC(), Console: int64(len(console)), Pace: pace}
 	return s, s.write(ctx, dir, console)
-}
-
-const (
-	settleTries = 50
-	settlePause = 20 * time.Millisecond
-)
-
-// ErrUnsettled says that there was no moment to save a guest at.
-var ErrUnsettled = errors.New("its CPUs did not come to rest")
-
-// stopSettled stops the guest at a moment at which it can be saved. After an
-// error it runs.
-func (v *VM) stopSettled(ctx context.Context) error {
-	ticker := time.NewTicker(settlePause)
-	defer ticker.Stop()
-	for range settleTries {
-		if err := qmp.Stop(ctx, v.Monitor); err != nil {
-			return err
-		}
-		settled, err := v.settled(ctx)
-		if settled {
-			return nil
-		}
-		if err = errors.Join(err, qmp.Cont(ctx, v.Monitor)); err != nil {
-			return err
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	return blame.On(blame.Host, ErrUnsettled, "")
-}
-
-func (v *VM) settled(ctx context.Context) (bool, error) {
-	pattern := v.Spec.Machine.Unsettled
-	if pattern == nil {
-		return true, nil
-	}
-	registers, err := qmp.Human(ctx, v.Monitor, "info registers -a")
-	return err == nil && !pattern.MatchString(registers), err
 }
 
 // write completes a snapshot whose state is in dir already.
@@ -235,6 +188,9 @@ func (v *VM) awaken(ctx context.Context, s *Snapshot, load float64) (agent.Hello
 	woken, err := v.Wake(ctx)
 	if err != nil {
 		return hello, fmt.Errorf("it can't go on where it was: %w", err)
+	}
+	if err := v.Complete(ctx); err != nil {
+		return hello, err
 	}
 	v.tempo.set(s.Pace.slowness(v.Spec.Machine, load, rounds(woken)), s.Pace.unstarved(v.Spec.Machine))
 	if err := copyFile(filepath.Join(s.Dir, BootLog), filepath.Join(v.Spec.Dir, BootLog)); err != nil {

@@ -38,7 +38,7 @@ func (a *app) runMachine(ctx context.Context, p *plan, m *vm.Machine) error {
 	if err != nil {
 		return err
 	}
-	snapshots, err := a.snapshots(p.flags.cold, m, accel, version)
+	snapshots, err := a.snapshots(p.flags.cold, version)
 	if err != nil {
 		return err
 	}
