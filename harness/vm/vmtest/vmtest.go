@@ -98,7 +98,9 @@ func Start(ctx context.Context, s vm.Spec, c Character) (*Guest, error) {
 	g.VM = vm.Assemble(s, vm.Parts{
 		Process: process{g}, Monitor: monitor, Channels: []io.ReadWriteCloser{channel}, Console: g.readConsole,
 	})
-	if !c.NoAgent {
+	if s.Incoming != "" {
+		g.resume()
+	} else if !c.NoAgent {
 		time.AfterFunc(c.Boot, g.serveAgent)
 	}
 	return g, nil
@@ -151,6 +153,7 @@ func (g *Guest) muted() bool {
 
 // Print writes on the guest's console. It returns when that was read.
 func (g *Guest) Print(text string) {
+	g.appendLog(text)
 	select {
 	case g.console <- []byte(text):
 	case <-g.unread:
