@@ -85,6 +85,7 @@ func Start(ctx context.Context, s vm.Spec, c Character) (*Guest, error) {
 		spec: s, character: c, console: make(chan []byte), spoilt: make(chan error, 1), unread: make(chan struct{}), ended: make(chan struct{}),
 		qemu: newQEMU(s.Machine), kernel: newKernel(s),
 	}
+	g.appendLog("")
 	var ours, channel net.Conn
 	g.monitor, ours = net.Pipe()
 	g.channel, channel = net.Pipe()
