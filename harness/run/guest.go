@@ -50,6 +50,7 @@ type guest struct {
 	vm       *vm.VM
 	hello    *agent.Hello // of a guest that was restored: it is up when it is started
 	identity []string     // of its snapshot; nil if it isn't to have one
+	beats    atomic.Bool  // a heartbeat of its agent has come
 	number   int
 	ctx      context.Context
 	end      context.CancelCauseFunc // ends the guest's storm; the first cause counts
@@ -250,6 +251,7 @@ func (g *guest) loseQEMU(err error) {
 func (g *guest) onAgent(r agent.Reply) {
 	switch r.Event {
 	case agent.EventHeartbeat:
+		g.beats.Store(true)
 		g.live.alive()
 	case agent.EventWorkloadEnd:
 		g.history.Add(history.Event{Type: history.Workload, Guest: g.number, Text: string(r.Result)})

@@ -261,3 +261,18 @@ func TestRestoreInterrupted(t *testing.T) {
 		t.Errorf("%v; %d snapshots were dropped\n%s", r.err, s.drops, strings.Join(r.outline(), "\n"))
 	}
 }
+
+// TestRestoredGuestNeverLives: the silence of a guest whose timers did not
+// survive is not its kernel's.
+func TestRestoredGuestNeverLives(t *testing.T) {
+	s := newShelf(t)
+	save(t, s, guests.X8664)
+	r := play{accel: vm.TCG, saved: s, duration: 5 * time.Minute, scene: func(n int, g *vmtest.Guest) {
+		if n == 1 {
+			time.AfterFunc(time.Millisecond, g.Mute) // it has answered, and has not beaten yet
+		}
+	}}.perform(t)
+	if len(r.steps(history.Silent, 0)) != 0 || s.drops != 1 || len(r.steps(history.Fault, 1)) != 1 {
+		t.Errorf("%d snapshots were dropped\n%s", s.drops, strings.Join(r.outline(), "\n"))
+	}
+}
