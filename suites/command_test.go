@@ -26,6 +26,10 @@ type result struct {
 		Ops      map[string]map[string]int
 		Findings []finding
 		Faults   []struct{ Party, Text string }
+		Starts   []struct {
+			Restored bool
+			Snapshot []string
+		}
 	}
 	RunDir string `json:"run_dir"`
 }

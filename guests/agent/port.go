@@ -26,7 +26,7 @@ const (
 	portPoll     = 20 * time.Millisecond // while the driver probes; a uevent socket needs CONFIG_NET, which we don't
 	sparePatient = 5 * time.Second       // how long the virtio port may take when there is a spare line
 	portPatient  = 2 * time.Minute       // and when there is none
-	hostPoll     = 50 * time.Millisecond // while no host is connected
+	hostPoll     = 10 * time.Millisecond // while no host is connected: also for a moment after a restore
 )
 
 // openPort finds the channel to the host and opens it. It waits for the

@@ -28,7 +28,7 @@ const (
 	RunStart   Type = "run-start"   // Case
 	GuestStart Type = "guest-start" // Guest, Part, KernelArgs, Restored, Text: the snapshot; QEMU was started; a second one of a guest: the restore failed and it boots
 	Snapshot   Type = "snapshot"    // Guest, Text: what became of snapshots
-	AgentUp    Type = "agent-up"    // Guest, Text: what the agent said of itself
+	AgentUp    Type = "agent-up"    // Guest, Slowness, Text: what the agent said of itself
 	Console    Type = "console"     // Guest, Offset: the console byte there came now, as did those up to the next mark, give or take 20 ms
 	StepBegin  Type = "step-begin"  // Guest, Seq, Step
 	StepEnd    Type = "step-end"    // Guest, Seq, Outcome, Text: why
@@ -61,6 +61,8 @@ type Event struct {
 
 	// KernelArgs are the guest's kernel arguments beyond the machine's.
 	KernelArgs []string `json:"kernel_args,omitempty"`
+
+	Slowness float64 `json:"slowness,omitempty"` // what the guest's deadlines are stretched by at first
 
 	Offset int64 `json:"offset,omitempty"`
 

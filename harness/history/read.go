@@ -103,6 +103,20 @@ func (h *History) Steps() []schedule.Step {
 	return steps
 }
 
+// Restored reports whether the first guest that came up went on from a snapshot.
+func (h *History) Restored() bool {
+	restored := map[int]bool{}
+	for _, e := range h.Events {
+		switch e.Type {
+		case GuestStart:
+			restored[e.Guest] = e.Restored
+		case AgentUp:
+			return restored[e.Guest]
+		}
+	}
+	return false
+}
+
 // WriteJSON writes a value as an indented JSON file, whole or not at all.
 func WriteJSON(path string, v any) error {
 	data, err := json.MarshalIndent(v, "", "  ")

@@ -54,6 +54,7 @@ type machineJSON struct {
 	Faults       []faultJSON                   `json:"faults"`
 	Rules        *rulesJSON                    `json:"rules,omitempty"`
 	Guests       int                           `json:"guests"`
+	Starts       []startJSON                   `json:"starts"`
 	Omitted      []string                      `json:"omitted"`
 	RunDir       string                        `json:"run_dir"`
 	Replay       string                        `json:"replay"`
@@ -72,6 +73,12 @@ type findingJSON struct {
 	Stack     []string `json:"stack"`
 	Step      string   `json:"step"`
 	Locks     []string `json:"locks"`
+}
+
+type startJSON struct {
+	UpS      float64  `json:"up_s"`
+	Restored bool     `json:"restored"`
+	Snapshot []string `json:"snapshot"`
 }
 
 type faultJSON struct {
@@ -98,7 +105,7 @@ func newMachineJSON(m Machine) machineJSON {
 		Machine: m.Case.Machine, Status: string(v.Status), Why: list(v.Why),
 		Kernel: m.Case.Kernel.Name, Release: m.Case.Kernel.Release, Accel: m.Case.Accel, QEMU: m.Case.QEMU,
 		Ops: map[string]map[op.Outcome]int{}, OpsPerMinute: list(v.PerMinute), Workloads: map[string]uint64{},
-		Findings: []findingJSON{}, Faults: []faultJSON{}, Guests: len(v.Guests),
+		Findings: []findingJSON{}, Faults: []faultJSON{}, Guests: len(v.Guests), Starts: []startJSON{},
 		Rules: newRulesJSON(v.Rules), Omitted: list(m.Case.Kernel.Omitted), RunDir: m.Dir, Replay: vm.Shell(m.Replay...),
 	}
 	for kind, counts := range v.Ops {
@@ -110,6 +117,9 @@ func newMachineJSON(m Machine) machineJSON {
 	maps.Copy(out.Workloads, v.Workloads)
 	for _, f := range v.Findings {
 		out.Findings = append(out.Findings, newFindingJSON(f))
+	}
+	for _, g := range v.Guests {
+		out.Starts = append(out.Starts, startJSON{seconds(g.Boot), g.Restored, list(g.Snapshot)})
 	}
 	for _, f := range v.Faults {
 		out.Faults = append(out.Faults, faultJSON{seconds(f.At), f.Party, f.Text, f.Next})

@@ -117,17 +117,38 @@ func (t *text) machine(m Machine) {
 
 func (t *text) guests(v *verdict.Verdict) {
 	var life, blind time.Duration
-	booted := 0
+	booted, restored := 0, 0
 	for _, g := range v.Guests {
 		life, blind = life+g.Life, blind+g.Blind
-		if g.Boot > 0 {
+		switch {
+		case g.Boot > 0 && g.Restored:
+			restored++
+		case g.Boot > 0:
 			booted++
 		}
 	}
-	t.f("guests  %d booted of %d, alive for %s in all, blind (lockdep off) for %s\n",
-		booted, len(v.Guests), life.Round(time.Second), blind.Round(time.Second))
+	up := fmt.Sprintf("%d booted", booted)
+	if restored > 0 {
+		up = fmt.Sprintf("%d restored and %d booted", restored, booted)
+	}
+	t.f("guests  %s of %d, alive for %s in all, blind (lockdep off) for %s\n",
+		up, len(v.Guests), life.Round(time.Second), blind.Round(time.Second))
+	t.snapshots(v)
 	if len(v.PerMinute) > 0 {
 		t.list("pace    steps in each minute: ", strings.Fields(strings.Trim(fmt.Sprint(v.PerMinute), "[]")))
+	}
+}
+
+// snapshots tells what became of snapshots, each thing once.
+func (t *text) snapshots(v *verdict.Verdict) {
+	said := map[string]bool{}
+	for _, g := range v.Guests {
+		for _, note := range g.Snapshot {
+			if !said[note] {
+				t.prose("snapshot ", note)
+			}
+			said[note] = true
+		}
 	}
 }
 

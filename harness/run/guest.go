@@ -52,6 +52,7 @@ type guest struct {
 	vm       *vm.VM
 	hello    *agent.Hello // of a guest that was restored: it is up when it is started
 	identity []string     // of its snapshot; nil if it isn't to have one
+	beats    atomic.Bool  // a heartbeat of its agent has come
 	number   int
 	scenario *schedule.Scenario // the run's, or this guest's part of it
 	ctx      context.Context
@@ -101,14 +102,12 @@ func (g *guest) start() error {
 		Machine: g.cfg.Machine, Accel: g.cfg.Accel, Emulator: g.cfg.Emulator, Version: g.cfg.Version,
 		Kernel: g.cfg.Case.Kernel.Image, Initramfs: g.cfg.Case.Kernel.Initramfs, KernelArgs: args,
 		AutoOnline: autoOnline(append(slices.Clone(g.cfg.Machine.KernelArgs), args...)),
+		Savable:    g.cfg.Snapshots != nil && !g.saved.off,
 		Dir:        filepath.Join(g.cfg.Dir, fmt.Sprintf("guest-%d", g.number)),
 		Console:    g.onConsole, OnEvent: g.onAgent,
 	}
 	if g.restore(spec) {
 		return nil
-	}
-	if err := context.Cause(g.ctx); err != nil {
-		return err
 	}
 	g.history.Add(g.startEvent(spec))
 	var err error
@@ -163,10 +162,13 @@ func (g *guest) boot() error {
 // begin.
 func (g *guest) up(ctx context.Context, hello agent.Hello) {
 	text, _ := json.Marshal(hello)
-	g.history.Add(history.Event{Type: history.AgentUp, Guest: g.number, Text: string(text)})
+	g.history.Add(history.Event{Type: history.AgentUp, Guest: g.number, Slowness: g.vm.Slowness(), Text: string(text)})
 	g.live.alive()
 	if g.hello == nil {
 		g.save(ctx)
+		if err := g.vm.Complete(ctx); err != nil {
+			g.loseQEMU(lost(blame.Harness, "see the end of its "+vm.ConsoleLog, "%w", err))
+		}
 	}
 	g.stretchHungTask(ctx)
 	g.loadRules(hello)
@@ -267,6 +269,7 @@ func (g *guest) loseQEMU(err error) {
 func (g *guest) onAgent(r agent.Reply) {
 	switch r.Event {
 	case agent.EventHeartbeat:
+		g.beats.Store(true)
 		g.live.alive()
 	case agent.EventWorkloadEnd:
 		g.history.Add(history.Event{Type: history.Workload, Guest: g.number, Text: string(r.Result)})

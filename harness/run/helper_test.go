@@ -38,6 +38,7 @@ type play struct {
 	rules    *history.RuleText
 	watch    func(run.Progress)
 	until    func(splat.Finding) bool
+	saved    run.Snapshots
 
 	character func(n int) vmtest.Character         // of guest n, from 1; default healthy
 	scene     func(n int, g *vmtest.Guest)         // what happens to it; called when it was started
@@ -91,8 +92,11 @@ func (p play) perform(t *testing.T) *record {
 func (p play) config(r *record) run.Config {
 	c := run.Config{
 		Machine: p.machine, Accel: p.accel, Version: vm.Version{Major: 10}, Scenario: p.scenario,
-		Backend: &vm.Backend{Start: p.start(r)}, Replay: p.replay, Dir: r.dir, Watch: p.watch, Until: p.until,
+		Backend: &vm.Backend{Start: p.start(r)}, Replay: p.replay, Dir: r.dir, Watch: p.watch, Until: p.until, Snapshots: p.saved,
 		Case: history.Case{Suite: "test", Seed: p.seed, Duration: p.duration, Rules: p.rules},
+	}
+	if p.saved != nil { // a guest's identity has to do with its files
+		c.Emulator, c.Case.Kernel.Image = "/proc/self/exe", "/proc/self/exe"
 	}
 	if c.Machine == nil {
 		c.Machine = guests.X8664

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"plugstorm/harness/blame"
 	"plugstorm/harness/console"
 	"plugstorm/harness/history"
 	"plugstorm/harness/splat"
@@ -121,6 +122,14 @@ func (g *guest) discard(why error) {
 	if err := g.cfg.Snapshots.Drop(g.identity); err != nil {
 		g.without("not used any more", err)
 	}
+}
+
+// loseRestored ends a restored guest that answered at first and never gave a
+// sign of life by itself: its snapshot is no good, and its kernel not to blame.
+func (g *guest) loseRestored(silent time.Duration) {
+	err := lost(blame.Harness, "run again, or with --cold", "the restored guest has given no sign of life for %s", silent.Round(time.Second))
+	g.discard(err)
+	g.loseQEMU(err)
 }
 
 // setAside moves the directory of a guest that could not be restored out of

@@ -190,6 +190,8 @@ func (g *guest) judgeSilence(silent time.Duration) {
 	case op.Gone(err): // watchQEMU deals with it
 	case err != nil:
 		g.loseQEMU(err)
+	case g.hello != nil && !g.beats.Load():
+		g.loseRestored(silent)
 	default:
 		text := fmt.Sprintf("no heartbeat, neither on the console nor from the agent, for %s; QEMU says the guest is %s", silent.Round(time.Second), status)
 		g.history.Add(history.Event{Type: history.Silent, Guest: g.number, Text: text})

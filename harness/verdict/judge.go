@@ -84,7 +84,11 @@ func (j *judge) guest(number int) *guestTrace {
 func (j *judge) event(e history.Event) {
 	switch e.Type {
 	case history.GuestStart:
-		j.guest(e.Guest).Start = e.At
+		g := j.guest(e.Guest)
+		g.Start, g.Restored = e.At, e.Restored
+	case history.Snapshot:
+		g := j.guest(e.Guest)
+		g.Snapshot = append(g.Snapshot, e.Text)
 	case history.AgentUp:
 		g := j.guest(e.Guest)
 		g.up, g.Boot = e.At, e.At-g.Start

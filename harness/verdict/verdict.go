@@ -102,9 +102,13 @@ type Guest struct {
 	Number int           `json:"number"`
 	Start  time.Duration `json:"start_ns"` // since the start of the run
 	Boot   time.Duration `json:"boot_ns"`  // until the agent's hello; 0 when it never came
-	Life   time.Duration `json:"life_ns"`
-	Blind  time.Duration `json:"blind_ns,omitempty"` // how long it ran with lockdep off
-	End    string        `json:"end"`
+	// Restored says that it went on from a snapshot. Boot is then the time that
+	// this took.
+	Restored bool          `json:"restored,omitempty"`
+	Snapshot []string      `json:"snapshot,omitempty"` // what became of snapshots: saved, thrown away, not used, and why
+	Life     time.Duration `json:"life_ns"`
+	Blind    time.Duration `json:"blind_ns,omitempty"` // how long it ran with lockdep off
+	End      string        `json:"end"`
 
 	Widen []rules.Widening `json:"widen,omitempty"` // the delays that it ran with
 }

@@ -64,6 +64,9 @@ func Args(s *Spec) []string {
 // KernelArgs returns the guest kernel's command line, word by word.
 func KernelArgs(s *Spec) []string {
 	args := append([]string{"console=" + s.Machine.Console, "plugstorm.spare=" + s.Machine.Spare}, s.Machine.KernelArgs...)
+	if s.bootsOne() {
+		args = append(args, "maxcpus=1") // the others come online in VM.Complete
+	}
 	return append(args, s.KernelArgs...)
 }
 

@@ -94,6 +94,7 @@ type Defect struct {
 	NoVCPURemove bool // never remove a vCPU
 	VCPUAddsMax  bool // vCPUs may be added at most VCPU.Max times in all, cold-plugged ones included
 	VCPUReAdds   int  // vCPUs may be added at most so often after boot; 0 for no limit
+	RestoresOne  bool // of a restored guest, only the CPU lives that it booted on
 }
 
 // Machines is the catalog of all machines.

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,29 +32,31 @@ func (p Pace) unstarved(m *Machine) float64 {
 	return max(1, float64(p.Boot)*(1-min(p.Starved, maxStarved))/float64(m.BootReference))
 }
 
+// maxBusy bounds what the host's business at one moment stretches.
+const maxBusy = 20
+
 // slowness is that of a guest restored now: the boot's without what the host
 // took from it then, times the worse of two signs of what it takes now. load is
 // the number of runnable tasks per CPU of the host, 0 if unknown; work is what
-// the restored guest took for its rounds. It compares the mean now with the best
-// then, and so errs on the side of slow: a deadline that is too long costs time,
-// one that is too short makes a hang of nothing.
+// the restored guest took for its rounds, of which the median counts: one that
+// the host interrupted says more about the length of its time slices. The
+// comparison is with the best round then, so it errs on the side of slow: a
+// deadline that is too long costs time, one that is too short makes a hang of
+// nothing. A host that gets busier later is seen by tempo.sample.
 func (p Pace) slowness(m *Machine, load float64, work []time.Duration) float64 {
 	busy := max(1, load)
 	if p.Work > 0 {
-		busy = max(busy, float64(mean(work))/float64(p.Work))
+		busy = max(busy, float64(median(work))/float64(p.Work))
 	}
-	return p.unstarved(m) * busy
+	return p.unstarved(m) * min(busy, maxBusy)
 }
 
-func mean(d []time.Duration) time.Duration {
+// median is the upper one of the middle, 0 of none.
+func median(d []time.Duration) time.Duration {
 	if len(d) == 0 {
 		return 0
 	}
-	var sum time.Duration
-	for _, one := range d {
-		sum += one
-	}
-	return sum / time.Duration(len(d))
+	return slices.Sorted(slices.Values(d))[len(d)/2]
 }
 
 // best is the shortest of some durations, 0 of none.
@@ -61,11 +64,7 @@ func best(d []time.Duration) time.Duration {
 	if len(d) == 0 {
 		return 0
 	}
-	shortest := d[0]
-	for _, one := range d {
-		shortest = min(shortest, one)
-	}
-	return shortest
+	return slices.Min(d)
 }
 
 // rounds are the durations of the agent's work. The guest is not trusted: what

@@ -45,7 +45,7 @@ var fileMigration = Version{8, 2, 0}
 // they can.
 func CanSnapshot(v Version) error {
 	if v.Less(fileMigration) {
-		return blame.Errorf(blame.Host, "", "QEMU %s can't save a guest into a file, %s can", v, fileMigration)
+		return blame.Errorf(blame.Hypervisor, "", "QEMU %s can't save a guest into a file, %s can", v, fileMigration)
 	}
 	return nil
 }
@@ -188,6 +188,9 @@ func (v *VM) awaken(ctx context.Context, s *Snapshot, load float64) (agent.Hello
 	woken, err := v.Wake(ctx)
 	if err != nil {
 		return hello, fmt.Errorf("it can't go on where it was: %w", err)
+	}
+	if err := v.Complete(ctx); err != nil {
+		return hello, err
 	}
 	v.tempo.set(s.Pace.slowness(v.Spec.Machine, load, rounds(woken)), s.Pace.unstarved(v.Spec.Machine))
 	if err := copyFile(filepath.Join(s.Dir, BootLog), filepath.Join(v.Spec.Dir, BootLog)); err != nil {

@@ -41,6 +41,7 @@ type Spec struct {
 	KernelArgs []string
 	AutoOnline bool   // the kernel onlines new memory by itself (memhp_default_state=online*)
 	Dir        string // of this guest; created by Start, its files are kept
+	Savable    bool   // the guest may become a snapshot, or goes on from one; see VM.Complete
 	Incoming   string // path of a saved state that the guest goes on from, "" to boot; see Restore
 
 	// Console receives the console's output piece by piece, in order, on one

@@ -38,14 +38,15 @@ func (a *app) runMachine(ctx context.Context, p *plan, m *vm.Machine) error {
 	if err != nil {
 		return err
 	}
-	snapshots, err := a.snapshots(p.flags.cold, version)
+	cold := p.flags.cold || p.cold[m.Name]
+	snapshots, err := a.snapshots(cold, version)
 	if err != nil {
 		return err
 	}
 	c := history.Case{
 		Machine: m.Name, Suite: p.scenario.Name, Seed: p.seed, Duration: p.duration,
 		Rules: p.rules, Widen: p.widen,
-		Accel: string(accel), QEMU: version.String(), Command: p.flags.command(p, m.Name), ReplayOf: p.replayOf, Cold: p.flags.cold,
+		Accel: string(accel), QEMU: version.String(), Command: p.flags.command(p, m.Name), ReplayOf: p.replayOf, Cold: cold,
 		Kernel: history.Kernel{
 			Name: kernel.Name, Release: kernel.Release, Key: kernel.Key, Image: kernel.Image, Initramfs: initramfs,
 			Prebuilt: kernel.Prebuilt, Omitted: kernel.Omitted,

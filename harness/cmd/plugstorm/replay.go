@@ -22,7 +22,8 @@ func (a *app) replayCommand() *cobra.Command {
 		Use:   "replay DIR",
 		Short: "the same schedule again",
 		Long: `Replay repeats a recorded run, or one machine's part of it: the same kernel,
-the same steps on the same lanes with the same pauses. Steps come from
+the same steps on the same lanes with the same pauses. Its guests come from a
+snapshot if the recorded run's first one did, and boot otherwise. Steps come from
 schedule.json, which may be shortened by hand, and the kernel from the cache;
 it is rebuilt the same way if it is gone.`,
 		Example: "  plugstorm replay plugstorm-runs/20261121-120000-seed1/pseries",
@@ -43,7 +44,7 @@ func (a *app) replay(ctx context.Context, given *runFlags, dir string) error {
 	if err != nil {
 		return err
 	}
-	p := &plan{recorded: map[string]string{}, replayOf: dir, steps: map[string][]schedule.Step{}}
+	p := &plan{recorded: map[string]string{}, cold: map[string]bool{}, replayOf: dir, steps: map[string][]schedule.Step{}}
 	for _, d := range dirs {
 		if err := a.recorded(p, given, d); err != nil {
 			return err
@@ -95,6 +96,7 @@ func (a *app) recorded(p *plan, given *runFlags, dir string) error {
 		return err
 	}
 	p.rules, p.widen = h.Case.Rules, h.Case.Widen
+	p.cold[m.Name] = !h.Restored() // as it was: a snapshot that was saved since then doesn't change that
 	p.flags, p.seed, p.duration = f, h.Case.Seed, h.Case.Duration
 	if f.ignoreDefects {
 		m = withoutDefects(m)

@@ -170,6 +170,7 @@ type plan struct {
 	steps    map[string][]schedule.Step // to replay, by machine; nil for a fresh run
 	replayOf string
 	recorded map[string]string // the recorded kernels' keys, by machine
+	cold     map[string]bool   // the recorded guests booted, by machine
 	report   report.Run
 	print    func(io.Writer, *report.Run) error // instead of the report; may be nil
 }

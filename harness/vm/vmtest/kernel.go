@@ -21,6 +21,7 @@ type kernel struct {
 	blocks  map[uint64]bool
 	present map[int]bool // CPUs; true if online
 	work    map[string]string
+	entropy [][]byte // what it was given
 }
 
 func newKernel(s vm.Spec) kernel {
@@ -132,6 +133,8 @@ func (g *Guest) do(request agent.Request) (any, error) {
 	switch k := &g.kernel; request.Method {
 	case agent.MethodPing, agent.MethodWriteFile:
 		return nil, nil
+	case agent.MethodWake:
+		return with(request.Params, k.wake)
 	case agent.MethodCPUs:
 		return k.cpus(), nil
 	case agent.MethodMemory:

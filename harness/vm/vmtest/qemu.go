@@ -103,6 +103,7 @@ func (g *Guest) command(c qmptest.Command) (value any, then func(), err error) {
 		MemDev string `json:"memdev"`
 		Size   uint64 `json:"size"`
 		Slot   *int   `json:"slot"`
+		URI    string `json:"uri"`
 	}
 	if len(c.Arguments) > 0 {
 		if err := json.Unmarshal(c.Arguments, &args); err != nil {
@@ -130,6 +131,10 @@ func (g *Guest) command(c qmptest.Command) (value any, then func(), err error) {
 	case "stop", "cont":
 		q.paused = c.Execute == "stop"
 		return nothing, nil, nil
+	case "migrate-set-capabilities", "migrate-set-parameters":
+		return nothing, nil, nil
+	case "migrate":
+		return nothing, func() { g.migrate(args.URI) }, nil
 	case "quit":
 		return nothing, func() { g.Die("exit status 0", "") }, nil
 	default:

@@ -86,6 +86,7 @@ func Start(ctx context.Context, s vm.Spec, c Character) (*Guest, error) {
 		spec: s, character: c, console: make(chan []byte), spoilt: make(chan error, 1), unread: make(chan struct{}), ended: make(chan struct{}),
 		qemu: newQEMU(s.Machine), kernel: newKernel(s),
 	}
+	g.appendLog("")
 	var ours, channel net.Conn
 	g.monitor, ours = net.Pipe()
 	g.channel, channel = net.Pipe()
@@ -99,7 +100,9 @@ func Start(ctx context.Context, s vm.Spec, c Character) (*Guest, error) {
 	g.VM = vm.Assemble(s, vm.Parts{
 		Process: process{g}, Monitor: monitor, Channels: []io.ReadWriteCloser{channel}, Console: g.readConsole,
 	})
-	if !c.NoAgent {
+	if s.Incoming != "" {
+		g.resume()
+	} else if !c.NoAgent {
 		time.AfterFunc(c.Boot, g.serveAgent)
 	}
 	return g, nil
@@ -152,6 +155,7 @@ func (g *Guest) muted() bool {
 
 // Print writes on the guest's console. It returns when that was read.
 func (g *Guest) Print(text string) {
+	g.appendLog(text)
 	select {
 	case g.console <- []byte(text):
 	case <-g.unread:

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vm
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"plugstorm/harness/agent"
+)
+
+// onlineLimit bounds a CPU's way online on the reference host.
+const onlineLimit = 20 * time.Second
+
+// bootsOne reports whether the guest boots on one CPU, because a defect of
+// QEMU's lets no other one survive a restore.
+func (s *Spec) bootsOne() bool {
+	return s.Savable && slices.ContainsFunc(s.Machine.Defects, func(d Defect) bool { return d.RestoresOne && d.Applies(s.Accel, s.Version) })
+}
+
+// Complete brings those CPUs online that the guest has gone without in order
+// to be saved. Most guests have all of them.
+func (v *VM) Complete(ctx context.Context) error {
+	if !v.Spec.bootsOne() {
+		return nil
+	}
+	var cpus agent.CPUsReply
+	if err := v.Agent.Call(ctx, agent.MethodCPUs, nil, &cpus); err != nil {
+		return err
+	}
+	for _, cpu := range cpus.Present {
+		if slices.Contains(cpus.Online, cpu) {
+			continue
+		}
+		params := agent.SetCPUParams{CPU: cpu, Online: true, LimitMS: v.Deadline(onlineLimit).Milliseconds()}
+		if err := v.Agent.Call(ctx, agent.MethodSetCPU, params, nil); err != nil {
+			return fmt.Errorf("CPU %d, with which the guest has waited, does not come online: %w", cpu, err)
+		}
+	}
+	return nil
+}
