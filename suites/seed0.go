@@ -32,7 +32,7 @@ var Seed0 = schedule.Scenarios.Register(&schedule.Scenario{
 			// are built on the first block and torn down with the last.
 			Name: "dimm", DIMMs: 1, MaxUnits: 2,
 			Mix: []schedule.Weight{
-				{Kind: op.DIMMAdd, Weight: 3}, {Kind: op.DIMMRemove, Weight: 2}, {Kind: op.BlockOffline, Weight: 2},
+				{Kind: op.DIMMAdd, Weight: 3}, {Kind: op.DIMMRemove, Weight: 1}, {Kind: op.DIMMEvict, Weight: 2}, {Kind: op.BlockOffline, Weight: 2},
 				{Kind: op.BlockOnline, Weight: 1}, {Kind: op.BlockOnlineKernel, Weight: 1},
 			},
 		},

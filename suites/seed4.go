@@ -36,7 +36,7 @@ var Seed4 = schedule.Scenarios.Register(&schedule.Scenario{
 		{
 			Name: "dimm", DIMMs: 1, MaxUnits: 1,
 			Mix: []schedule.Weight{
-				{Kind: op.DIMMAdd, Weight: 1}, {Kind: op.DIMMRemove, Weight: 6}, {Kind: op.BlockOffline, Weight: 2}, {Kind: op.BlockOnlineKernel, Weight: 2}, {Kind: op.BlockOnline, Weight: 1},
+				{Kind: op.DIMMAdd, Weight: 1}, {Kind: op.DIMMEvict, Weight: 6}, {Kind: op.BlockOffline, Weight: 2}, {Kind: op.BlockOnlineKernel, Weight: 3}, {Kind: op.BlockOnline, Weight: 1},
 			},
 		},
 		cpuLane(800 * time.Millisecond),
