@@ -22,7 +22,7 @@ var Seed0 = schedule.Scenarios.Register(&schedule.Scenario{
 	Length:   2 * time.Minute,
 	Variants: memoryVariants,
 	Workloads: []op.WorkloadStart{
-		withOptions(workload(workloads.SlabStorm, 10, 1), map[string]int64{"fresh": 1}),
+		withOptions(workload(workloads.SlabStorm, 10, 1), map[string]int64{"fresh": 1, "rest_ms": 8000}),
 		workload(workloads.SlabShrink, 5, 1),
 		workload(workloads.PercpuStorm, 10, 1),
 	},
