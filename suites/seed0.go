@@ -23,7 +23,10 @@ var Seed0 = schedule.Scenarios.Register(&schedule.Scenario{
 	Variants: memoryVariants,
 	Workloads: []op.WorkloadStart{
 		withOptions(workload(workloads.SlabStorm, 10, 1), map[string]int64{"fresh": 1, "rest_ms": 8000}),
+		// What removed memory cgroups still have on a node goes with the caches that
+		// are charged to them.
 		workload(workloads.SlabShrink, 5, 1),
+		withOptions(workload(workloads.Reclaim, 1, 1), map[string]int64{"compact": 0}),
 		workload(workloads.PercpuStorm, 10, 1),
 	},
 	Lanes: []schedule.Lane{
