@@ -19,7 +19,7 @@ var CPUPartial = agent.Workloads.Register(&agent.Workload{
 	Run:     cpuStates{tree: guest, round: partial}.run,
 })
 
-func partial(c cpuStates, ctx context.Context, cpu int, states []cpuState, rng *rand.Rand) error {
+func partial(ctx context.Context, c cpuStates, cpu int, states []cpuState, rng *rand.Rand) error {
 	states = stops(states)
 	for range 2 {
 		// EINVAL for a step at which nobody may stop.

@@ -18,7 +18,7 @@ var CPURollback = agent.Workloads.Register(&agent.Workload{
 	Run:     cpuStates{tree: guest, round: rollback}.run,
 })
 
-func rollback(c cpuStates, ctx context.Context, cpu int, states []cpuState, rng *rand.Rand) error {
+func rollback(ctx context.Context, c cpuStates, cpu int, states []cpuState, rng *rand.Rand) error {
 	up := rng.IntN(2) == 0
 	if up {
 		if err := c.tree.SetCPU(ctx, cpu, false); err != nil {

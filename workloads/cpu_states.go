@@ -22,7 +22,7 @@ import (
 type cpuStates struct {
 	tree sysfs.Tree
 	// round does something to a CPU. It may leave it anywhere.
-	round func(c cpuStates, ctx context.Context, cpu int, states []cpuState, rng *rand.Rand) error
+	round func(ctx context.Context, c cpuStates, cpu int, states []cpuState, rng *rand.Rand) error
 }
 
 // invalidState is CPUHP_INVALID (include/linux/cpuhotplug.h).
@@ -45,7 +45,7 @@ func (c cpuStates) run(ctx context.Context, p agent.Params, m agent.Meter) error
 			return err
 		}
 		cpu := first + rng.IntN(max(last-first, 0)+1)
-		err = c.round(c, ctx, cpu, states, rng)
+		err = c.round(ctx, c, cpu, states, rng)
 		return errors.Join(err, c.bringBack(ctx, cpu, states[len(states)-1].number))
 	}))
 }

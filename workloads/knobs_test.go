@@ -92,7 +92,7 @@ func TestStops(t *testing.T) {
 // TestCPUStatesBringBack: whatever a round does, the CPU ends up online, with
 // nothing left to fail.
 func TestCPUStatesBringBack(t *testing.T) {
-	for name, round := range map[string]func(cpuStates, context.Context, int, []cpuState, *rand.Rand) error{"rollback": rollback, "partial": partial} {
+	for name, round := range map[string]func(context.Context, cpuStates, int, []cpuState, *rand.Rand) error{"rollback": rollback, "partial": partial} {
 		tree := sysfs.Tree(t.TempDir())
 		writeFile(t, tree, "sys/devices/system/cpu/hotplug/states", "  0: offline\n 60: middle\n238: online\n")
 		for _, file := range []string{"online", "hotplug/fail", "hotplug/target"} {
