@@ -13,7 +13,7 @@ import (
 
 // memoryVariants are the ways in which a kernel can take new memory.
 var memoryVariants = [][]string{
-	nil, // the machines' own: online_movable
+	nil, nil, // the machines' own: online_movable
 	{"memhp_default_state=online_kernel"},
 	{"memhp_default_state=offline"},
 	{"memory_hotplug.memmap_on_memory=Y"},

@@ -22,8 +22,11 @@ var Seed0 = schedule.Scenarios.Register(&schedule.Scenario{
 	Length:   2 * time.Minute,
 	Variants: memoryVariants,
 	Workloads: []op.WorkloadStart{
-		withOptions(workload(workloads.SlabStorm, 10, 1), map[string]int64{"fresh": 1}),
+		withOptions(workload(workloads.SlabStorm, 10, 1), map[string]int64{"fresh": 1, "rest_ms": 8000}),
+		// What removed memory cgroups still have on a node goes with the caches that
+		// are charged to them.
 		workload(workloads.SlabShrink, 5, 1),
+		withOptions(workload(workloads.Reclaim, 1, 1), map[string]int64{"compact": 0}),
 		workload(workloads.PercpuStorm, 10, 1),
 	},
 	Lanes: []schedule.Lane{
@@ -32,7 +35,7 @@ var Seed0 = schedule.Scenarios.Register(&schedule.Scenario{
 			// are built on the first block and torn down with the last.
 			Name: "dimm", DIMMs: 1, MaxUnits: 2,
 			Mix: []schedule.Weight{
-				{Kind: op.DIMMAdd, Weight: 3}, {Kind: op.DIMMRemove, Weight: 2}, {Kind: op.BlockOffline, Weight: 2},
+				{Kind: op.DIMMAdd, Weight: 3}, {Kind: op.DIMMRemove, Weight: 1}, {Kind: op.DIMMEvict, Weight: 2}, {Kind: op.BlockOffline, Weight: 2},
 				{Kind: op.BlockOnline, Weight: 1}, {Kind: op.BlockOnlineKernel, Weight: 1},
 			},
 		},

@@ -24,19 +24,19 @@ var Seed4 = schedule.Scenarios.Register(&schedule.Scenario{
 	KernelArgs: []string{"memhp_default_state=online_kernel", "slab_nomerge"},
 	Variants:   [][]string{nil, nil, {"memory_hotplug.memmap_on_memory=Y"}},
 	Workloads: []op.WorkloadStart{
-		withOptions(workload(workloads.SlabStorm, 0, 4), map[string]int64{"fresh": 1, "max_caches": 12, "merge": 0}),
-		withOptions(workload(workloads.SlabSysfs, 100, 2), map[string]int64{"ours": 1}),
+		withOptions(workload(workloads.SlabStorm, 0, 4), map[string]int64{"fresh": 1, "rest_ms": 8000, "max_caches": 8, "merge": 0}),
+		withOptions(workload(workloads.SlabSysfs, 60, 2), map[string]int64{"ours": 1}),
 		workload(workloads.SlabShrink, 20, 1),
 		// A zone's first onlining allocates percpu memory: the longer that takes, the
 		// more caches are made meanwhile.
-		withOptions(workload(workloads.PercpuStorm, 60, 2), map[string]int64{"max_size": 32768}),
+		withOptions(workload(workloads.PercpuStorm, 40, 2), map[string]int64{"max_size": 32768}),
 		workload(workloads.MemoryReaders, 5, 1),
 	},
 	Lanes: []schedule.Lane{
 		{
 			Name: "dimm", DIMMs: 1, MaxUnits: 1,
 			Mix: []schedule.Weight{
-				{Kind: op.DIMMAdd, Weight: 1}, {Kind: op.DIMMRemove, Weight: 6}, {Kind: op.BlockOffline, Weight: 2}, {Kind: op.BlockOnlineKernel, Weight: 2}, {Kind: op.BlockOnline, Weight: 1},
+				{Kind: op.DIMMAdd, Weight: 1}, {Kind: op.DIMMEvict, Weight: 6}, {Kind: op.BlockOffline, Weight: 2}, {Kind: op.BlockOnlineKernel, Weight: 3}, {Kind: op.BlockOnline, Weight: 1},
 			},
 		},
 		cpuLane(800 * time.Millisecond),

@@ -32,7 +32,7 @@ var (
 )
 
 var hunts = []hunt{
-	{"seed0", "x86_64", "s0a", And(needsCPUs, in("offline_pages")), false},
+	{"seed0", "x86_64", "s0a", needsCPUs, false},
 	{"seed0", "pseries", "s0a", And(needsCPUs, in("pseries_lpar_resize_hpt")), true},
 	{"seed0", "pseries", "s0b", And(needsCPUs, in("pseries_lpar_resize_hpt")), false},
 	{"seed0", "x86_64", "s0c", lockdepOf("cpu_hotplug_lock", "pcp_batch_high_lock"), false},

@@ -5,6 +5,7 @@ package workloads
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 
 	"plugstorm/harness/agent"
 )
@@ -18,12 +19,27 @@ var CPUPartial = agent.Workloads.Register(&agent.Workload{
 	Run:     cpuStates{tree: guest, round: partial}.run,
 })
 
-func partial(c cpuStates, ctx context.Context, cpu int, states []int, rng *rand.Rand) error {
+func partial(ctx context.Context, c cpuStates, cpu int, states []cpuState, rng *rand.Rand) error {
+	states = stops(states)
 	for range 2 {
 		// EINVAL for a step at which nobody may stop.
-		if err := c.set(ctx, cpu, "target", states[rng.IntN(len(states))]); err != nil && !refusedByHotplug(err) {
+		if err := c.set(ctx, cpu, "target", states[rng.IntN(len(states))].number); err != nil && !refusedByHotplug(err) {
 			return err
 		}
 	}
 	return nil
+}
+
+// stops lists the steps at which a CPU may be left: those before it comes up,
+// and those since its workqueues are its own. In between it counts as online
+// and its workers are bound to no CPU, so that all per-CPU work runs on the
+// wrong one: seen in vmstat_update and flush_cpu_slab, see known issue
+// vmstat-update-unbound. Only this debugging aid leaves a CPU there.
+func stops(states []cpuState) []cpuState {
+	up := slices.IndexFunc(states, func(s cpuState) bool { return s.name == "cpu:bringup" })
+	own := slices.IndexFunc(states, func(s cpuState) bool { return s.name == "workqueue:online" })
+	if up < 0 || own < up {
+		return states[len(states)-1:]
+	}
+	return slices.Concat(states[:up], states[own:])
 }

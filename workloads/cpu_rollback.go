@@ -18,7 +18,7 @@ var CPURollback = agent.Workloads.Register(&agent.Workload{
 	Run:     cpuStates{tree: guest, round: rollback}.run,
 })
 
-func rollback(c cpuStates, ctx context.Context, cpu int, states []int, rng *rand.Rand) error {
+func rollback(ctx context.Context, c cpuStates, cpu int, states []cpuState, rng *rand.Rand) error {
 	up := rng.IntN(2) == 0
 	if up {
 		if err := c.tree.SetCPU(ctx, cpu, false); err != nil {
@@ -26,7 +26,7 @@ func rollback(c cpuStates, ctx context.Context, cpu int, states []int, rng *rand
 		}
 	}
 	// EINVAL for a step that can't fail, and for one on the other side of the CPU.
-	if err := c.set(ctx, cpu, "fail", states[rng.IntN(len(states))]); err != nil {
+	if err := c.set(ctx, cpu, "fail", states[rng.IntN(len(states))].number); err != nil {
 		return err
 	}
 	if err := c.tree.SetCPU(ctx, cpu, up); err != nil && !refusedByHotplug(err) {

@@ -22,7 +22,7 @@ import (
 type cpuStates struct {
 	tree sysfs.Tree
 	// round does something to a CPU. It may leave it anywhere.
-	round func(c cpuStates, ctx context.Context, cpu int, states []int, rng *rand.Rand) error
+	round func(ctx context.Context, c cpuStates, cpu int, states []cpuState, rng *rand.Rand) error
 }
 
 // invalidState is CPUHP_INVALID (include/linux/cpuhotplug.h).
@@ -45,23 +45,29 @@ func (c cpuStates) run(ctx context.Context, p agent.Params, m agent.Meter) error
 			return err
 		}
 		cpu := first + rng.IntN(max(last-first, 0)+1)
-		err = c.round(c, ctx, cpu, states, rng)
-		return errors.Join(err, c.bringBack(ctx, cpu, states[len(states)-1]))
+		err = c.round(ctx, c, cpu, states, rng)
+		return errors.Join(err, c.bringBack(ctx, cpu, states[len(states)-1].number))
 	}))
 }
 
-// parseStates reads the numbers of hotplug/states (kernel/cpu.c states_show),
-// in order: the last one is a CPU that is online.
-func parseStates(text string) ([]int, error) {
-	var states []int
+// A cpuState is a step of CPU hotplug.
+type cpuState struct {
+	number int
+	name   string
+}
+
+// parseStates reads hotplug/states (kernel/cpu.c states_show), in order: the
+// last one is a CPU that is online.
+func parseStates(text string) ([]cpuState, error) {
+	var states []cpuState
 	lines := bufio.NewScanner(strings.NewReader(text))
 	for lines.Scan() {
-		number, _, ok := strings.Cut(lines.Text(), ":")
+		number, name, ok := strings.Cut(lines.Text(), ":")
 		n, err := strconv.Atoi(strings.TrimSpace(number))
 		if !ok || err != nil {
 			return nil, fmt.Errorf("hotplug/states: %q is no state", lines.Text())
 		}
-		states = append(states, n)
+		states = append(states, cpuState{n, strings.TrimSpace(name)})
 	}
 	if len(states) == 0 {
 		return nil, errors.New("hotplug/states is empty")

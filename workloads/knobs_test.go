@@ -68,7 +68,7 @@ func TestKnobsOfThisKernelOnly(t *testing.T) {
 
 func TestParseStates(t *testing.T) {
 	got, err := parseStates("  0: offline\n  1: threads:prepare\n238: online\n")
-	if err != nil || !slices.Equal(got, []int{0, 1, 238}) {
+	if err != nil || !slices.Equal(got, []cpuState{{0, "offline"}, {1, "threads:prepare"}, {238, "online"}}) {
 		t.Errorf("got %v, %v", got, err)
 	}
 	for _, bad := range []string{"", "x: y", "12"} {
@@ -78,10 +78,21 @@ func TestParseStates(t *testing.T) {
 	}
 }
 
+// TestStops: a CPU is never left where its workers belong to nobody.
+func TestStops(t *testing.T) {
+	all := []cpuState{{0, "offline"}, {40, "cpu:bringup"}, {90, "half"}, {180, "workqueue:online"}, {238, "online"}}
+	if got := stops(all); !slices.Equal(got, []cpuState{all[0], all[3], all[4]}) {
+		t.Errorf("got %v", got)
+	}
+	if got := stops(all[:3]); !slices.Equal(got, all[2:3]) {
+		t.Errorf("in a kernel with other names it stops at %v", got)
+	}
+}
+
 // TestCPUStatesBringBack: whatever a round does, the CPU ends up online, with
 // nothing left to fail.
 func TestCPUStatesBringBack(t *testing.T) {
-	for name, round := range map[string]func(cpuStates, context.Context, int, []int, *rand.Rand) error{"rollback": rollback, "partial": partial} {
+	for name, round := range map[string]func(context.Context, cpuStates, int, []cpuState, *rand.Rand) error{"rollback": rollback, "partial": partial} {
 		tree := sysfs.Tree(t.TempDir())
 		writeFile(t, tree, "sys/devices/system/cpu/hotplug/states", "  0: offline\n 60: middle\n238: online\n")
 		for _, file := range []string{"online", "hotplug/fail", "hotplug/target"} {

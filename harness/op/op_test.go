@@ -60,6 +60,7 @@ func TestSpecFormat(t *testing.T) {
 	for _, text := range []string{
 		`{"kind":"dimm-add","args":{"id":"dimm0","mib":256,"node":1}}`,
 		`{"kind":"dimm-remove","args":{"id":"dimm0"}}`,
+		`{"kind":"dimm-evict","args":{"id":"dimm0"}}`,
 		`{"kind":"block-offline","args":{"dimm":"dimm0","index":1,"via":"state","value":"offline"}}`,
 		`{"kind":"block-online","args":{"dimm":"dimm0","index":1,"via":"online","value":"1"}}`,
 		`{"kind":"block-online-kernel","args":{"dimm":"dimm0","index":1,"via":"state","value":"online_kernel"}}`,

@@ -367,3 +367,21 @@ func TestSpec(t *testing.T) {
 		}
 	}
 }
+
+// TestVariants: what each guest boots with is drawn, recorded, and the same in
+// a replay.
+func TestVariants(t *testing.T) {
+	s := calm()
+	s.Variants = [][]string{{"memhp_default_state=offline"}, {"memhp_default_state=online_kernel"}}
+	for seed := range int64(4) {
+		r := play{scenario: s, seed: seed}.perform(t)
+		want := s.GuestArgs(seed, 1)
+		if got := r.specs[0]; !slices.Equal(got.KernelArgs, want) || got.AutoOnline != (want[0] != "memhp_default_state=offline") {
+			t.Errorf("seed %d: %q, AutoOnline %v; want %q", seed, got.KernelArgs, got.AutoOnline, want)
+		}
+		i := slices.IndexFunc(r.Events, func(e history.Event) bool { return e.Type == history.GuestStart })
+		if i < 0 || !slices.Equal(r.Events[i].KernelArgs, want) {
+			t.Errorf("seed %d: the history doesn't say %q", seed, want)
+		}
+	}
+}
