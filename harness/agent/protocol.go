@@ -62,6 +62,7 @@ const (
 	MethodSetBlock      = "set-block"      // SetBlockParams -> SetBlockReply
 	MethodCPUs          = "cpus"           // nil -> CPUsReply
 	MethodSetCPU        = "set-cpu"        // SetCPUParams -> nil
+	MethodFailWorkers   = "fail-workers"   // FailWorkersParams -> nil
 	MethodZones         = "zones"          // ZonesParams -> ZonesReply
 	MethodStartWorkload = "start-workload" // StartWorkloadParams -> nil
 	MethodStopWorkload  = "stop-workload"  // StopWorkloadParams -> WorkloadStats
@@ -148,6 +149,14 @@ type SetCPUParams struct {
 	CPU     int   `json:"cpu"`
 	Online  bool  `json:"online"`
 	LimitMS int64 `json:"limit_ms"`
+}
+
+// FailWorkersParams has allocations fail that the kernel's own workers make,
+// who do the hotplug that comes from outside; no process of ours is meant.
+type FailWorkersParams struct {
+	What    string `json:"what"`    // "failslab" or "fail_page_alloc"
+	Percent int    `json:"percent"` // how likely each is to fail, 0 to stop it
+	Times   int    `json:"times"`   // how many fail at most
 }
 
 // ZonesParams asks for the kernel's books of memory.

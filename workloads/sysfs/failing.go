@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -39,6 +40,55 @@ func (t Tree) SetBlockFailing(ctx context.Context, id uint64, attribute, value s
 	path := t.Path(blockDir(id), attribute)
 	OnOwnThread(func() { failed, err = writeFailing(ctx, t.Path("proc/thread-self/fail-nth"), path, value, nth) })
 	return failed, err
+}
+
+// Faults are what FailWorkers can make fail.
+var Faults = []string{"failslab", "fail_page_alloc"}
+
+// FailWorkers has allocations of the kernel's workers fail at a probability,
+// several times at most, until it is called with 0 percent. It marks the workers
+// that there are now (make-it-fail); nobody else's allocations fail. ENOENT if
+// the kernel has no fault injection.
+func (t Tree) FailWorkers(ctx context.Context, what string, percent, times int) error {
+	set := func(file, value string) error {
+		return Write(ctx, t.Path("sys/kernel/debug", what, file), value)
+	}
+	if err := set("probability", "0"); err != nil || percent <= 0 {
+		return err
+	}
+	for _, s := range faultSettings {
+		if err := Write(ctx, t.Path("sys/kernel/debug", s.file), s.value); err != nil {
+			return err
+		}
+	}
+	if err := t.markWorkers(ctx); err != nil {
+		return err
+	}
+	for _, s := range [][2]string{{"task-filter", "Y"}, {"interval", "1"}, {"times", strconv.Itoa(times)}, {"probability", strconv.Itoa(percent)}} {
+		if err := set(s[0], s[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// markWorkers marks every kworker. One that ends meanwhile needs no mark.
+func (t Tree) markWorkers(ctx context.Context) error {
+	names, err := filepath.Glob(t.Path("proc/[0-9]*/comm"))
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		comm, err := os.ReadFile(name)
+		if err != nil || !strings.HasPrefix(string(comm), "kworker/") {
+			continue
+		}
+		err = Write(ctx, filepath.Join(filepath.Dir(name), "make-it-fail"), "1")
+		if err != nil && !errors.Is(err, unix.ESRCH) && !errors.Is(err, unix.ENOENT) {
+			return err
+		}
+	}
+	return nil
 }
 
 // OnOwnThread runs f on a thread that ends with it, as the kernel sees it too:
