@@ -100,6 +100,11 @@ func OnOwnThread(f func()) {
 	go func() {
 		defer close(over)
 		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		if unix.Gettid() == unix.Getpid() { // but the process's first thread doesn't, it only sleeps
+			OnOwnThread(f)
+			runtime.UnlockOSThread()
+			return
+		}
 		f()
 	}()
 	<-over
