@@ -74,7 +74,8 @@ func TestFailWorkers(t *testing.T) {
 	files := map[string]string{
 		"proc/2/comm": "kthreadd\n", "proc/2/make-it-fail": "0",
 		"proc/7/comm": "kworker/u8:1-kacpi_hotplug\n", "proc/7/make-it-fail": "0",
-		"proc/8/comm": "kworker/0:0\n", // has ended meanwhile
+		"proc/9/comm": "kworker/0:1-kacpid\n", "proc/9/make-it-fail": "0",
+		"proc/8/comm": "kworker/u4:0\n", // has ended meanwhile
 	}
 	for _, what := range sysfs.Faults {
 		for _, file := range []string{"probability", "interval", "times", "task-filter", "ignore-gfp-wait", "verbose", "min-order"} {
@@ -99,7 +100,7 @@ func TestFailWorkers(t *testing.T) {
 	}
 	expect(map[string]string{
 		"sys/kernel/debug/failslab/probability": "10", "sys/kernel/debug/failslab/times": "2", "sys/kernel/debug/failslab/task-filter": "Y",
-		"sys/kernel/debug/fail_page_alloc/probability": "", "proc/7/make-it-fail": "1", "proc/2/make-it-fail": "0",
+		"sys/kernel/debug/fail_page_alloc/probability": "", "proc/7/make-it-fail": "1", "proc/2/make-it-fail": "0", "proc/9/make-it-fail": "0",
 	})
 	if err := call(`{"what":"failslab","percent":0,"times":0}`); err != nil {
 		t.Fatal(err)

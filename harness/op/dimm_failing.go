@@ -77,36 +77,48 @@ func (f failing) end(ctx context.Context, v *vm.VM) error {
 }
 
 // failingLimit is how long a guest may take over what may fail. A machine need
-// not say that it did (pseries doesn't).
+// not say that it did (pseries doesn't), and what fails may be the very message
+// that there is something to do.
 const failingLimit = 15 * time.Second
+
+// confirm waits as the op does that f is made of, but not for ever, and stops
+// the failing.
+func (f failing) confirm(ctx context.Context, v *vm.VM, wait func(context.Context, *vm.VM) error) error {
+	short, cancel := context.WithTimeout(ctx, v.Deadline(failingLimit))
+	defer cancel()
+	err := wait(short, v)
+	late := ctx.Err() == nil && short.Err() != nil
+	ended := f.end(ctx, v)
+	if late && err != nil && !Gone(err) {
+		err = refused("the guest doesn't do it while allocations fail: %v", err)
+	}
+	return errors.Join(err, ended)
+}
+
+// inject lets allocations fail and begins the op.
+func (f failing) inject(ctx context.Context, v *vm.VM, begin func(context.Context, *vm.VM) error) error {
+	if err := f.begin(ctx, v); err != nil {
+		return err
+	}
+	if err := begin(ctx, v); err != nil {
+		return errors.Join(err, f.end(ctx, v))
+	}
+	return nil
+}
 
 type dimmAddFailing struct {
 	dimmAdd
 	failing
 }
 
-// Inject lets allocations fail and plugs the DIMM.
+// Inject plugs the DIMM.
 func (o *dimmAddFailing) Inject(ctx context.Context, v *vm.VM) error {
-	if err := o.begin(ctx, v); err != nil {
-		return err
-	}
-	if err := o.dimmAdd.Inject(ctx, v); err != nil {
-		return errors.Join(err, o.end(ctx, v))
-	}
-	return nil
+	return o.inject(ctx, v, o.dimmAdd.Inject)
 }
 
-// Confirm waits for the memory, but not for ever.
+// Confirm waits for the memory.
 func (o *dimmAddFailing) Confirm(ctx context.Context, v *vm.VM) error {
-	short, cancel := context.WithTimeout(ctx, v.Deadline(failingLimit))
-	defer cancel()
-	err := o.dimmAdd.Confirm(short, v)
-	late := ctx.Err() == nil && short.Err() != nil
-	ended := o.end(ctx, v)
-	if late && err != nil && !Gone(err) {
-		err = refused("the guest doesn't take the DIMM while allocations fail: %v", err)
-	}
-	return errors.Join(err, ended)
+	return o.confirm(ctx, v, o.dimmAdd.Confirm)
 }
 
 type dimmRemoveFailing struct {
@@ -114,19 +126,12 @@ type dimmRemoveFailing struct {
 	failing
 }
 
-// Inject lets allocations fail and unplugs the DIMM.
+// Inject asks the DIMM back.
 func (o *dimmRemoveFailing) Inject(ctx context.Context, v *vm.VM) error {
-	if err := o.begin(ctx, v); err != nil {
-		return err
-	}
-	if err := o.dimmRemove.Inject(ctx, v); err != nil {
-		return errors.Join(err, o.end(ctx, v))
-	}
-	return nil
+	return o.inject(ctx, v, o.dimmRemove.Inject)
 }
 
-// Confirm waits as for any removal.
+// Confirm waits until the DIMM has left.
 func (o *dimmRemoveFailing) Confirm(ctx context.Context, v *vm.VM) error {
-	err := o.dimmRemove.Confirm(ctx, v)
-	return errors.Join(err, o.end(ctx, v))
+	return o.confirm(ctx, v, o.dimmRemove.Confirm)
 }

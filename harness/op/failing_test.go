@@ -83,10 +83,13 @@ func TestFailingDIMMs(t *testing.T) {
 		fine := method(agent.MethodFailWorkers, count)
 		deaf := fine
 		deaf.Plug = ignore
+		lost := fine
+		lost.Unplug = ignore
 		attempts = append(attempts, []attempt{
 			{name: "add", machine: m, op: add, want: Done, then: fine, after: stopped},
 			{name: "add not taken", machine: m, op: add, want: Refused, then: deaf, after: stopped},
 			{name: "remove", machine: m, before: []Spec{addDIMM("dimm0")}, op: remove, want: Done, then: fine, after: stopped},
+			{name: "remove not heard of", machine: m, before: []Spec{addDIMM("dimm0")}, op: remove, want: Refused, then: lost, after: stopped},
 			{name: "no fault injection", machine: m, op: add, want: Refused, then: method(agent.MethodFailWorkers, errno("ENOENT"))},
 			{name: "remove nothing", machine: m, op: remove, want: Refused, then: fine, after: stopped},
 		}...)

@@ -72,7 +72,10 @@ func (t Tree) FailWorkers(ctx context.Context, what string, percent, times int) 
 	return nil
 }
 
-// markWorkers marks every kworker. One that ends meanwhile needs no mark.
+// markWorkers marks every kworker that isn't bound to a CPU: hotplug is done by
+// ordered workqueues (kacpi_hotplug_wq, pseries_hp_wq), while ACPI's interrupts
+// are handled by bound ones, whose failures would lose the news of a hotplug.
+// One that ends meanwhile needs no mark.
 func (t Tree) markWorkers(ctx context.Context) error {
 	names, err := filepath.Glob(t.Path("proc/[0-9]*/comm"))
 	if err != nil {
@@ -80,7 +83,7 @@ func (t Tree) markWorkers(ctx context.Context) error {
 	}
 	for _, name := range names {
 		comm, err := os.ReadFile(name)
-		if err != nil || !strings.HasPrefix(string(comm), "kworker/") {
+		if err != nil || !strings.HasPrefix(string(comm), "kworker/u") {
 			continue
 		}
 		err = Write(ctx, filepath.Join(filepath.Dir(name), "make-it-fail"), "1")
