@@ -102,7 +102,7 @@ func OnOwnThread(f func()) {
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		runtime.LockOSThread()              // and never unlocked: the thread ends with the goroutine
 		if unix.Gettid() == unix.Getpid() { // but the process's first thread doesn't, it only sleeps
 			OnOwnThread(f)
 			runtime.UnlockOSThread()
