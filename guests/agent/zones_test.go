@@ -63,6 +63,11 @@ func TestZones(t *testing.T) {
 	if loud, err := a.zones(agent.ZonesParams{}); err != nil || loud.(agent.ZonesReply).Blocks != nil {
 		t.Errorf("%+v, %v", loud, err)
 	}
+	files["sys/devices/system/memory/memory4/state"] = "going-offline\n"
+	a.tree = kernelFiles(t, files)
+	if moving, err := a.zones(agent.ZonesParams{Blocks: true}); err != nil || !moving.(agent.ZonesReply).Moving {
+		t.Errorf("a block is going offline: %+v, %v", moving, err)
+	}
 	files["proc/iomem"] = strings.Repeat("x", zoneTextMax+1)
 	a.tree = kernelFiles(t, files)
 	if _, err := a.zones(agent.ZonesParams{}); err == nil {

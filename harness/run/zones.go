@@ -14,7 +14,7 @@ import (
 
 const (
 	zoneSamples = 3
-	zonePause   = 50 * time.Millisecond // between samples, for what changes to change
+	zonePause   = 300 * time.Millisecond // between samples, for what changes to change
 )
 
 // recordZones writes down what the guest says of its zones. A guest that can't

@@ -117,7 +117,7 @@ func check(s agent.ZonesReply, quiet bool, mapped []mapping) (map[pick]Complaint
 		}
 	}
 	checkDevices(zones, mapped, add)
-	if quiet && s.PageBytes != 0 && s.BlockBytes >= s.PageBytes {
+	if quiet && !s.Moving && s.PageBytes != 0 && s.BlockBytes >= s.PageBytes {
 		ram, err := parseRAM(s.IOMemBefore, s.PageBytes)
 		if err != nil {
 			return nil, err

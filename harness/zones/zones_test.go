@@ -82,6 +82,8 @@ const (
 
 func TestCheck(t *testing.T) {
 	good := sample(hull, 2*block, 2*block, first)
+	moving := sample(hull, 2*block, 3*block, first)
+	moving.Moving = true
 	unmapped := good
 	unmapped.IOMemAfter = strings.ReplaceAll(ioMem, "#7", "#8")
 	for _, tt := range []struct {
@@ -97,6 +99,7 @@ func TestCheck(t *testing.T) {
 		{name: "starts too late", samples: []agent.ZonesReply{sample(hull, 4*block, 2*block, first+block)}, want: []string{"zones: span: Movable"}},
 		{name: "counts too few", samples: []agent.ZonesReply{sample(hull, 2*block, block, first)}, want: []string{"zones: present: Movable"}},
 		{name: "counts too many", samples: []agent.ZonesReply{sample(hull, 2*block, 3*block, first)}, want: []string{"zones: present: Movable"}},
+		{name: "counts too many, and a block is on its way", samples: []agent.ZonesReply{moving}},
 		{name: "device memory left out", samples: []agent.ZonesReply{sample(hull-1, 2*block, 2*block, first)}, want: []string{"zones: span: Device"}},
 		{name: "device memory left out, and not quiet", loud: true, samples: []agent.ZonesReply{sample(0, block, block, first)}, want: []string{"zones: span: Device"}},
 		{name: "device memory that isn't mapped all the time", samples: []agent.ZonesReply{unmapped}},
