@@ -172,8 +172,8 @@ type ZonesReply struct {
 	BlockBytes  uint64      `json:"block_bytes"`
 	Blocks      []ZoneBlock `json:"blocks,omitempty"`
 	Moving      bool        `json:"moving,omitempty"` // a block is on its way: neither online nor offline
-	IOMemBefore string      `json:"iomem_before"` // /proc/iomem, read before the zones
-	ZoneInfo    string      `json:"zoneinfo"`     // /proc/zoneinfo
+	IOMemBefore string      `json:"iomem_before"`     // /proc/iomem, read before the zones
+	ZoneInfo    string      `json:"zoneinfo"`         // /proc/zoneinfo
 	IOMemAfter  string      `json:"iomem_after"`
 }
 
