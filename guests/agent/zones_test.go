@@ -83,7 +83,7 @@ func TestFailWorkers(t *testing.T) {
 		"proc/8/comm": "kworker/u4:0\n", // has ended meanwhile
 	}
 	for _, what := range sysfs.Faults {
-		for _, file := range []string{"probability", "interval", "times", "task-filter", "ignore-gfp-wait", "verbose", "min-order"} {
+		for _, file := range []string{"probability", "interval", "times", "task-filter", "space", "ignore-gfp-wait", "verbose", "min-order"} {
 			files["sys/kernel/debug/"+what+"/"+file] = ""
 		}
 	}
@@ -100,11 +100,11 @@ func TestFailWorkers(t *testing.T) {
 			}
 		}
 	}
-	if err := call(`{"what":"failslab","percent":10,"times":2}`); err != nil {
+	if err := call(`{"what":"failslab","percent":10,"times":2,"skip":512}`); err != nil {
 		t.Fatal(err)
 	}
 	expect(map[string]string{
-		"sys/kernel/debug/failslab/probability": "10", "sys/kernel/debug/failslab/times": "2", "sys/kernel/debug/failslab/task-filter": "Y",
+		"sys/kernel/debug/failslab/probability": "10", "sys/kernel/debug/failslab/times": "2", "sys/kernel/debug/failslab/task-filter": "Y", "sys/kernel/debug/failslab/space": "512",
 		"sys/kernel/debug/fail_page_alloc/probability": "", "proc/7/make-it-fail": "1", "proc/2/make-it-fail": "0", "proc/9/make-it-fail": "0",
 	})
 	if err := call(`{"what":"failslab","percent":0,"times":0}`); err != nil {

@@ -157,6 +157,7 @@ type FailWorkersParams struct {
 	What    string `json:"what"`    // "failslab" or "fail_page_alloc"
 	Percent int    `json:"percent"` // how likely each is to fail, 0 to stop it
 	Times   int    `json:"times"`   // how many fail at most
+	Skip    int    `json:"skip"`    // how much is allocated before: bytes of slabs, or pages
 }
 
 // ZonesParams asks for the kernel's books of memory.

@@ -5,6 +5,7 @@ package op
 import (
 	"context"
 	"errors"
+	"math/bits"
 	"math/rand/v2"
 	"time"
 
@@ -12,10 +13,13 @@ import (
 	"plugstorm/harness/vm"
 )
 
-// Workers' allocations fail during one op: how likely each, and how many.
+// Workers' allocations fail during one op: how likely each, and how many. What
+// fails first is ACPI's interpreter, so they get something before: up to this
+// many bytes of slabs, or pages.
 var (
-	failPercents = []int{1, 3, 10, 30}
+	failPercents = []int{10, 100}
 	failWhats    = []string{"failslab", "fail_page_alloc"}
+	failSkips    = map[string]int{"failslab": 1 << 18, "fail_page_alloc": 1 << 10}
 )
 
 const failTimesMax = 4
@@ -57,11 +61,15 @@ type failing struct {
 	What    string `json:"what"`
 	Percent int    `json:"percent"`
 	Times   int    `json:"times"`
+	Skip    int    `json:"skip"`
 }
 
 func drawFailing(r *rand.Rand) failing {
+	what := failWhats[r.IntN(len(failWhats))]
+	octaves := bits.Len(uint(failSkips[what]))
 	return failing{
-		What: failWhats[r.IntN(len(failWhats))], Percent: failPercents[r.IntN(len(failPercents))], Times: 1 + r.IntN(failTimesMax),
+		What: what, Percent: failPercents[r.IntN(len(failPercents))], Times: 1 + r.IntN(failTimesMax),
+		Skip: r.IntN(1 << r.IntN(octaves)),
 	}
 }
 
@@ -79,7 +87,7 @@ func (f failing) end(ctx context.Context, v *vm.VM) error {
 // failingLimit is how long a guest may take over what may fail. A machine need
 // not say that it did (pseries doesn't), and what fails may be the very message
 // that there is something to do.
-const failingLimit = 15 * time.Second
+const failingLimit = 5 * time.Second
 
 // confirm waits as the op does that f is made of, but not for ever, and stops
 // the failing.

@@ -184,7 +184,7 @@ func (w *world) do(o Op) string {
 }
 
 func (w *world) doFailing(f failing) string {
-	if !slices.Contains(sysfs.Faults, f.What) || f.Percent < 1 || f.Percent > 50 || f.Times < 1 || f.Times > 10 {
+	if !slices.Contains(sysfs.Faults, f.What) || f.Percent < 1 || f.Percent > 100 || f.Skip < 0 || f.Skip > failSkips[f.What] || f.Times < 1 || f.Times > 10 {
 		return "fails too much or nothing"
 	}
 	return ""

@@ -46,10 +46,11 @@ func (t Tree) SetBlockFailing(ctx context.Context, id uint64, attribute, value s
 var Faults = []string{"failslab", "fail_page_alloc"}
 
 // FailWorkers has allocations of the kernel's workers fail at a probability,
-// several times at most, until it is called with 0 percent. It marks the workers
+// several times at most and after they got some (bytes of slabs, or pages), until
+// it is called with 0 percent. It marks the workers
 // that there are now (make-it-fail); nobody else's allocations fail. ENOENT if
 // the kernel has no fault injection.
-func (t Tree) FailWorkers(ctx context.Context, what string, percent, times int) error {
+func (t Tree) FailWorkers(ctx context.Context, what string, percent, times, skip int) error {
 	set := func(file, value string) error {
 		return Write(ctx, t.Path("sys/kernel/debug", what, file), value)
 	}
@@ -64,7 +65,7 @@ func (t Tree) FailWorkers(ctx context.Context, what string, percent, times int) 
 	if err := t.markWorkers(ctx); err != nil {
 		return err
 	}
-	for _, s := range [][2]string{{"task-filter", "Y"}, {"interval", "1"}, {"times", strconv.Itoa(times)}, {"probability", strconv.Itoa(percent)}} {
+	for _, s := range [][2]string{{"task-filter", "Y"}, {"interval", "1"}, {"times", strconv.Itoa(times)}, {"space", strconv.Itoa(skip)}, {"probability", strconv.Itoa(percent)}} {
 		if err := set(s[0], s[1]); err != nil {
 			return err
 		}
