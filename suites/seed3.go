@@ -27,7 +27,7 @@ var Seed3 = schedule.Scenarios.Register(&schedule.Scenario{
 	KernelArgs: []string{"memhp_default_state=offline", "movable_node"},
 	Workloads: []op.WorkloadStart{
 		workload(workloads.BlockRacer, 0, 3),
-		workload(workloads.DLPAR, 1, 1),
+		workload(workloads.DLPAR, 10, 1),
 	},
 	Lanes: []schedule.Lane{
 		{

@@ -30,6 +30,7 @@ var methods = map[string]method{
 	agent.MethodSetBlock:      with((*guestAgent).setBlock),
 	agent.MethodCPUs:          bare((*guestAgent).cpus),
 	agent.MethodSetCPU:        with((*guestAgent).setCPU),
+	agent.MethodFailWorkers:   with((*guestAgent).failWorkers),
 	agent.MethodZones:         with((*guestAgent).zones),
 	agent.MethodStartWorkload: with(func(a *guestAgent, p agent.StartWorkloadParams) (any, error) { return nil, a.work.start(p) }),
 	agent.MethodStopWorkload:  with(func(a *guestAgent, p agent.StopWorkloadParams) (any, error) { return a.work.stop(p) }),
@@ -110,6 +111,13 @@ func (a *guestAgent) setBlock(p agent.SetBlockParams) (any, error) {
 		sysfs.OnOwnThread(func() { err = a.tree.SetBlock(ctx, p.ID, p.Via, p.Value) })
 	}
 	return reply, err
+}
+
+func (a *guestAgent) failWorkers(p agent.FailWorkersParams) (any, error) {
+	if !slices.Contains(sysfs.Faults, p.What) {
+		return nil, fmt.Errorf("nothing called %q can fail", p.What)
+	}
+	return nil, a.tree.FailWorkers(context.Background(), p.What, p.Percent, p.Times, p.Skip)
 }
 
 func (a *guestAgent) setCPU(p agent.SetCPUParams) (any, error) {

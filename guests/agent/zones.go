@@ -21,11 +21,9 @@ func (a *guestAgent) zones(p agent.ZonesParams) (any, error) {
 		return nil, errors.New("this kernel has no memory hotplug")
 	}
 	if p.Blocks {
-		blocks, err := a.onlineBlocks()
-		if err != nil {
+		if err := a.onlineBlocks(&reply); err != nil {
 			return nil, err
 		}
-		reply.Blocks = blocks
 	}
 	for _, read := range []struct {
 		file string
@@ -45,22 +43,22 @@ func (a *guestAgent) zones(p agent.ZonesParams) (any, error) {
 
 // onlineBlocks lists the memory blocks that are online with the zone that each
 // is in: of a block that is online, valid_zones names this one.
-func (a *guestAgent) onlineBlocks() ([]agent.ZoneBlock, error) {
+func (a *guestAgent) onlineBlocks(reply *agent.ZonesReply) error {
 	ids, err := a.tree.BlockIDs()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	blocks := []agent.ZoneBlock{}
 	for _, id := range ids {
 		b, err := a.tree.Block(id)
-		if err != nil || b.State != "online" { // it went away
+		if err != nil || b.State != "online" { // it may have gone
+			reply.Moving = reply.Moving || err == nil && b.State != "offline"
 			continue
 		}
 		zone, err := a.tree.BlockZones(id)
 		if err != nil || zone == "none" || strings.Contains(zone, " ") {
 			zone = ""
 		}
-		blocks = append(blocks, agent.ZoneBlock{ID: id, Node: b.Node, Zone: zone})
+		reply.Blocks = append(reply.Blocks, agent.ZoneBlock{ID: id, Node: b.Node, Zone: zone})
 	}
-	return blocks, nil
+	return nil
 }

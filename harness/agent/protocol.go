@@ -63,6 +63,7 @@ const (
 	MethodSetBlock      = "set-block"      // SetBlockParams -> SetBlockReply
 	MethodCPUs          = "cpus"           // nil -> CPUsReply
 	MethodSetCPU        = "set-cpu"        // SetCPUParams -> nil
+	MethodFailWorkers   = "fail-workers"   // FailWorkersParams -> nil
 	MethodZones         = "zones"          // ZonesParams -> ZonesReply
 	MethodStartWorkload = "start-workload" // StartWorkloadParams -> nil
 	MethodStopWorkload  = "stop-workload"  // StopWorkloadParams -> WorkloadStats
@@ -163,6 +164,15 @@ type SetCPUParams struct {
 	LimitMS int64 `json:"limit_ms"`
 }
 
+// FailWorkersParams has allocations fail that the kernel's own workers make,
+// who do the hotplug that comes from outside; no process of ours is meant.
+type FailWorkersParams struct {
+	What    string `json:"what"`    // "failslab" or "fail_page_alloc"
+	Percent int    `json:"percent"` // how likely each is to fail, 0 to stop it
+	Times   int    `json:"times"`   // how many fail at most
+	Skip    int    `json:"skip"`    // how much is allocated before: bytes of slabs, or pages
+}
+
 // ZonesParams asks for the kernel's books of memory.
 type ZonesParams struct {
 	// Blocks asks for the memory blocks as well. Their zones are read from
@@ -175,8 +185,9 @@ type ZonesReply struct {
 	PageBytes   uint64      `json:"page_bytes"`
 	BlockBytes  uint64      `json:"block_bytes"`
 	Blocks      []ZoneBlock `json:"blocks,omitempty"`
-	IOMemBefore string      `json:"iomem_before"` // /proc/iomem, read before the zones
-	ZoneInfo    string      `json:"zoneinfo"`     // /proc/zoneinfo
+	Moving      bool        `json:"moving,omitempty"` // a block is on its way: neither online nor offline
+	IOMemBefore string      `json:"iomem_before"`     // /proc/iomem, read before the zones
+	ZoneInfo    string      `json:"zoneinfo"`         // /proc/zoneinfo
 	IOMemAfter  string      `json:"iomem_after"`
 }
 

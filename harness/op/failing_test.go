@@ -57,6 +57,46 @@ func TestFailingBlocks(t *testing.T) {
 	runAttempts(t, attempts)
 }
 
+// TestFailingDIMMs: a guest that doesn't take a DIMM refuses it, also where no
+// event says so, and nothing goes on failing.
+func TestFailingDIMMs(t *testing.T) {
+	f := failing{What: "failslab", Percent: 10, Times: 2}
+	add := Spec{DIMMAddFailing, &dimmAddFailing{dimmAdd: *addDIMM("dimm0").Op.(*dimmAdd), failing: f}}
+	remove := Spec{DIMMRemoveFailing, &dimmRemoveFailing{dimmRemove: dimmRemove{ID: "dimm0"}, failing: f}}
+	var attempts []attempt
+	for _, m := range machines {
+		var percents []int
+		count := func(_ *vmtest.Guest, params json.RawMessage) (any, error) {
+			var p agent.FailWorkersParams
+			if err := json.Unmarshal(params, &p); err != nil {
+				return nil, err
+			}
+			percents = append(percents, p.Percent)
+			return nil, nil
+		}
+		stopped := func(t *testing.T, _ *vmtest.Guest) {
+			t.Helper()
+			if len(percents) < 2 || percents[len(percents)-2] != 10 || percents[len(percents)-1] != 0 {
+				t.Errorf("asked for %v percent", percents)
+			}
+		}
+		fine := method(agent.MethodFailWorkers, count)
+		deaf := fine
+		deaf.Plug = ignore
+		lost := fine
+		lost.Unplug = ignore
+		attempts = append(attempts, []attempt{
+			{name: "add", machine: m, op: add, want: Done, then: fine, after: stopped},
+			{name: "add not taken", machine: m, op: add, want: Refused, then: deaf, after: stopped},
+			{name: "remove", machine: m, before: []Spec{addDIMM("dimm0")}, op: remove, want: Done, then: fine, after: stopped},
+			{name: "remove not heard of", machine: m, before: []Spec{addDIMM("dimm0")}, op: remove, want: Refused, then: lost, after: stopped},
+			{name: "no fault injection", machine: m, op: add, want: Refused, then: method(agent.MethodFailWorkers, errno("ENOENT"))},
+			{name: "remove nothing", machine: m, op: remove, want: Refused, then: fine, after: stopped},
+		}...)
+	}
+	runAttempts(t, attempts)
+}
+
 // TestNotifierErrorLoads: the modules are loaded when the file isn't there, and
 // the error is called off.
 func TestNotifierErrorLoads(t *testing.T) {

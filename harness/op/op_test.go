@@ -66,6 +66,8 @@ func TestSpecFormat(t *testing.T) {
 		`{"kind":"block-online-kernel","args":{"dimm":"dimm0","index":1,"via":"state","value":"online_kernel"}}`,
 		`{"kind":"block-fail-nth","args":{"dimm":"dimm0","index":1,"via":"state","value":"offline","nth":7}}`,
 		`{"kind":"block-notifier-error","args":{"dimm":"dimm0","index":1,"via":"online","value":"1","errno":12}}`,
+		`{"kind":"dimm-add-failing","args":{"id":"dimm0","mib":256,"node":1,"what":"failslab","percent":10,"times":2,"skip":700}}`,
+		`{"kind":"dimm-remove-failing","args":{"id":"dimm0","what":"fail_page_alloc","percent":1,"times":4,"skip":0}}`,
 		`{"kind":"memory-probe","args":{"address":134217728}}`,
 		`{"kind":"cpu-offline","args":{"cpu":1,"online":false}}`,
 		`{"kind":"cpu-online","args":{"cpu":1,"online":true}}`,

@@ -17,6 +17,7 @@ import (
 	"plugstorm/harness/agent"
 	"plugstorm/harness/vm"
 	"plugstorm/workloads"
+	"plugstorm/workloads/sysfs"
 )
 
 // A world is what a lane may do, worked out independently of State.
@@ -64,9 +65,9 @@ func (w *world) blocks() int {
 // possible says whether there is anything to do for a kind of op.
 func (w *world) possible(kind *Kind) bool {
 	switch kind {
-	case DIMMAdd:
+	case DIMMAdd, DIMMAddFailing:
 		return len(w.dimms) < w.share.DIMMs
-	case DIMMRemove, DIMMEvict:
+	case DIMMRemove, DIMMEvict, DIMMRemoveFailing:
 		return len(w.dimms) > 0
 	case BlockOffline:
 		return len(w.offline) < w.blocks()
@@ -123,6 +124,16 @@ func (w *world) do(o Op) string {
 		delete(w.dimms, o.ID)
 	case *blockSet:
 		return w.setBlock(o, bad)
+	case *dimmAddFailing:
+		if problem := w.doFailing(o.failing); problem != "" {
+			return bad("%s", problem)
+		}
+		return w.do(&o.dimmAdd)
+	case *dimmRemoveFailing:
+		if problem := w.doFailing(o.failing); problem != "" {
+			return bad("%s", problem)
+		}
+		return w.do(&o.dimmRemove)
 	case *blockFailNth:
 		if o.Nth < 1 || o.Nth > 256 {
 			return bad("bad count")
@@ -170,6 +181,13 @@ func (w *world) do(o Op) string {
 		if o.MS < 10 || o.MS >= 500 {
 			return bad("bad length")
 		}
+	}
+	return ""
+}
+
+func (w *world) doFailing(f failing) string {
+	if !slices.Contains(sysfs.Faults, f.What) || f.Percent < 1 || f.Percent > 100 || f.Skip < 0 || f.Skip > failSkips[f.What] || f.Times < 1 || f.Times > 10 {
+		return "fails too much or nothing"
 	}
 	return ""
 }
@@ -320,7 +338,7 @@ func TestDrawSpreads(t *testing.T) {
 	s := NewState(guests.PSeries, vm.Budget{VCPURemove: true}, share)
 	r := newRand(1)
 	seen := map[string]bool{}
-	for range 30000 {
+	for range 60000 {
 		kind := Kinds.All()[r.IntN(len(Kinds.All()))]
 		o := kind.Draw(r, s)
 		if o == nil {
@@ -331,6 +349,10 @@ func TestDrawSpreads(t *testing.T) {
 			seen[fmt.Sprintf("%s on %d", o.Name, o.Params.Threads)] = true
 		case *blockFailNth:
 			seen[fmt.Sprintf("%s %d", kind.Name, bits.Len(uint(o.Nth)))] = true
+		case *dimmAddFailing:
+			seen[fmt.Sprintf("%s %s %d %s", kind.Name, o.ID, o.MiB, o.What)] = true
+		case *dimmRemoveFailing:
+			seen[fmt.Sprintf("%s %s %s", kind.Name, o.ID, o.What)] = true
 		case *workloadStop, *vmPause: // their arguments are endless
 			seen[kind.Name] = true
 		default:
@@ -340,8 +362,9 @@ func TestDrawSpreads(t *testing.T) {
 	}
 	// 3 DIMMs of 3 sizes to add, 3 to remove, in 2 ways; 9 blocks, 2 ways, 2 directions, and a third one online;
 	// 2 CPUs and 2 vCPUs, 2 directions; 2 workloads of 2 sizes; stop; pause; the
-	// blocks again with 3 errnos; 8 octaves of allocations; 4 addresses.
-	if want := 9 + 2*3 + 9*2*2 + 9 + 2*2 + 2*2 + 2*2 + 1 + 1 + 9*2*2*3 + 8 + 4; len(seen) != want {
+	// blocks again with 3 errnos; 8 octaves of allocations; 4 addresses; the DIMMs
+	// again with 2 things that fail.
+	if want := 9 + 2*3 + 9*2*2 + 9 + 2*2 + 2*2 + 2*2 + 1 + 1 + 9*2*2*3 + 8 + 4 + (9+3)*2; len(seen) != want {
 		t.Errorf("%d different ops were drawn, want %d", len(seen), want)
 	}
 }

@@ -13,21 +13,29 @@ import (
 )
 
 const (
-	zoneSamples = 3
-	zonePause   = 50 * time.Millisecond // between samples, for what changes to change
+	zoneSamples    = 3
+	zoneSamplesMax = 20                     // while there is something to complain of: it may pass
+	zonePause      = 200 * time.Millisecond // between samples, for what changes to change; stretched
 )
 
 // recordZones writes down what the guest says of its zones. A guest that can't
-// say it (it is gone, or has no memory hotplug) says it in other ways, too.
+// say it (it is gone, or has no memory hotplug) says it in other ways, too. What
+// was under way when the storm ended may go on for a while, so a guest that
+// seems wrong is asked again.
 func (g *guest) recordZones(ctx context.Context, quiet bool) {
 	report := zones.Report{Quiet: quiet}
-	for range zoneSamples {
+	for len(report.Samples) < zoneSamples || len(report.Samples) < zoneSamplesMax && suspicious(report) {
 		var sample agent.ZonesReply
-		if g.vm.Agent.Call(ctx, agent.MethodZones, agent.ZonesParams{Blocks: quiet}, &sample) != nil || !pause(ctx, zonePause) {
+		if g.vm.Agent.Call(ctx, agent.MethodZones, agent.ZonesParams{Blocks: quiet}, &sample) != nil || !pause(ctx, g.vm.Deadline(zonePause)) {
 			return
 		}
 		report.Samples = append(report.Samples, sample)
 	}
 	text, _ := json.Marshal(report)
 	g.history.Add(history.Event{Type: history.Zones, Guest: g.number, Text: string(text)})
+}
+
+func suspicious(r zones.Report) bool {
+	complaints, err := zones.Check(r)
+	return err == nil && len(complaints) > 0
 }

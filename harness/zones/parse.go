@@ -70,6 +70,47 @@ func parseZoneInfo(text string) (map[place]zone, error) {
 	return zones, nil
 }
 
+// An extent is a range of pages, from first to before end.
+type extent struct{ first, end uint64 }
+
+// filled says where in an extent there is memory, and how much.
+func (e extent) filled(ram []extent) (hull extent, pages uint64) {
+	for _, r := range ram {
+		first, end := max(r.first, e.first), min(r.end, e.end)
+		if first >= end {
+			continue
+		}
+		if pages == 0 {
+			hull = extent{first, end}
+		}
+		hull = extent{min(hull.first, first), max(hull.end, end)}
+		pages += end - first
+	}
+	return hull, pages
+}
+
+// ramRE matches memory at the top level: below it are only its users. Its name
+// may tell the driver ("System RAM (kmem)").
+var ramRE = regexp.MustCompile(`^([[:xdigit:]]+)-([[:xdigit:]]+) : System RAM\b`)
+
+// parseRAM finds the whole pages of memory in /proc/iomem.
+func parseRAM(text string, pageBytes uint64) ([]extent, error) {
+	var all []extent
+	for line := range strings.Lines(text) {
+		m := ramRE.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		first, err1 := strconv.ParseUint(m[1], 16, 63)
+		last, err2 := strconv.ParseUint(m[2], 16, 63)
+		if err1 != nil || err2 != nil || last < first || len(all) >= zonesMax {
+			return nil, fmt.Errorf("iomem: bad range %q", line)
+		}
+		all = append(all, extent{(first + pageBytes - 1) / pageBytes, (last + 1) / pageBytes})
+	}
+	return all, nil
+}
+
 // A mapping is device memory that our module plugstorm_pgmap has mapped.
 type mapping struct {
 	serial      uint64 // never used twice in a guest

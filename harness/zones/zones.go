@@ -117,8 +117,12 @@ func check(s agent.ZonesReply, quiet bool, mapped []mapping) (map[pick]Complaint
 		}
 	}
 	checkDevices(zones, mapped, add)
-	if quiet {
-		checkBlocks(zones, s, add)
+	if quiet && !s.Moving && s.PageBytes != 0 && s.BlockBytes >= s.PageBytes {
+		ram, err := parseRAM(s.IOMemBefore, s.PageBytes)
+		if err != nil {
+			return nil, err
+		}
+		checkBlocks(zones, ram, s, add)
 	}
 	return found, nil
 }
@@ -146,24 +150,24 @@ func checkDevices(zones map[place]zone, mapped []mapping, add complain) {
 	}
 }
 
-// checkBlocks holds spans and counts against the memory blocks that are online.
-func checkBlocks(zones map[place]zone, s agent.ZonesReply, add complain) {
-	if s.PageBytes == 0 || s.BlockBytes < s.PageBytes {
-		return
-	}
+// checkBlocks holds spans and counts against the memory blocks that are online,
+// as far as there is memory in them: boot memory has holes.
+func checkBlocks(zones map[place]zone, ram []extent, s agent.ZonesReply, add complain) {
 	pages := s.BlockBytes / s.PageBytes
 	counted := map[int]uint64{}
 	for _, b := range s.Blocks {
-		if b.Node < 0 || b.Zone == "" { // in no zone, or in several
+		block := extent{b.ID * pages, (b.ID + 1) * pages}
+		hull, count := block.filled(ram)
+		if b.Node < 0 || b.Zone == "" || count == 0 { // in no zone, or in several
 			continue
 		}
 		if b.Zone == movableZone {
-			counted[b.Node] += pages
+			counted[b.Node] += count
 		}
-		first := b.ID * pages
 		z, there := zones[place{b.Node, b.Zone}]
-		if !there || !z.populated || first < z.start || first+pages > z.start+z.spanned {
-			add(kindSpan, b.Zone, b.Node, "block %d is online from page %#x to %#x, and the zone spans %#x to %#x", b.ID, first, first+pages-1, z.start, z.start+z.spanned)
+		if !there || !z.populated || hull.first < z.start || hull.end > z.start+z.spanned {
+			add(kindSpan, b.Zone, b.Node, "block %d is online and has pages %#x to %#x, and the zone spans %#x to %#x",
+				b.ID, hull.first, hull.end-1, z.start, z.start+z.spanned)
 		}
 	}
 	for at, z := range zones {

@@ -59,7 +59,7 @@ Node 1, zone  Movable
   start_pfn:           %d
 `
 
-const ioMem = "00001000-0009ffff : System RAM\n100000000-10fffffff : System RAM\n" +
+const ioMem = "00001000-00f9fbff : System RAM\n  00001000-0009ffff : Kernel code\n100000000-10fffffff : System RAM\n" +
 	"fff0000000-fff7ffffff : plugstorm_pgmap #7 node 0 pfn fff0000-fff00ff\n" +
 	"fff8000000-ffffffffff : plugstorm_pgmap #3 node 0 pfn fff8200-fff83ff\n" +
 	"ffe8000000-ffefffffff : plugstorm_pgmap\n"
@@ -69,7 +69,7 @@ func sample(device, spanned, present, start int) agent.ZonesReply {
 		PageBytes: 4096, BlockBytes: 128 << 20, IOMemBefore: ioMem, IOMemAfter: ioMem,
 		ZoneInfo: fmt.Sprintf(zoneInfo, device, spanned, present, start),
 		Blocks: []agent.ZoneBlock{
-			{ID: 0, Node: 0}, {ID: 32, Node: 1, Zone: "Movable"}, {ID: 33, Node: 1, Zone: "Movable"},
+			{ID: 0, Node: 0, Zone: "DMA"}, {ID: 32, Node: 1, Zone: "Movable"}, {ID: 33, Node: 1, Zone: "Movable"},
 		},
 	}
 }
@@ -82,6 +82,8 @@ const (
 
 func TestCheck(t *testing.T) {
 	good := sample(hull, 2*block, 2*block, first)
+	moving := sample(hull, 2*block, 3*block, first)
+	moving.Moving = true
 	unmapped := good
 	unmapped.IOMemAfter = strings.ReplaceAll(ioMem, "#7", "#8")
 	for _, tt := range []struct {
@@ -91,11 +93,13 @@ func TestCheck(t *testing.T) {
 		want    []string // identities
 	}{
 		{name: "as it should be", samples: []agent.ZonesReply{good, good}},
+		{name: "a hole at the end of boot memory", samples: []agent.ZonesReply{good}},
 		{name: "spans more", samples: []agent.ZonesReply{sample(1<<20, 4*block, 2*block, first-block)}},
 		{name: "ends too early", samples: []agent.ZonesReply{sample(hull, block, 2*block, first)}, want: []string{"zones: span: Movable"}},
 		{name: "starts too late", samples: []agent.ZonesReply{sample(hull, 4*block, 2*block, first+block)}, want: []string{"zones: span: Movable"}},
 		{name: "counts too few", samples: []agent.ZonesReply{sample(hull, 2*block, block, first)}, want: []string{"zones: present: Movable"}},
 		{name: "counts too many", samples: []agent.ZonesReply{sample(hull, 2*block, 3*block, first)}, want: []string{"zones: present: Movable"}},
+		{name: "counts too many, and a block is on its way", samples: []agent.ZonesReply{moving}},
 		{name: "device memory left out", samples: []agent.ZonesReply{sample(hull-1, 2*block, 2*block, first)}, want: []string{"zones: span: Device"}},
 		{name: "device memory left out, and not quiet", loud: true, samples: []agent.ZonesReply{sample(0, block, block, first)}, want: []string{"zones: span: Device"}},
 		{name: "device memory that isn't mapped all the time", samples: []agent.ZonesReply{unmapped}},
@@ -136,6 +140,7 @@ func TestBadTexts(t *testing.T) {
 			s.ZoneInfo = strings.Replace(s.ZoneInfo, "present  3998", "present  -3998", 1)
 		}),
 		"a huge node":    spoil(func(s *agent.ZonesReply) { s.ZoneInfo = "Node 99999999999999999999, zone Normal\n" }),
+		"a bad range":    spoil(func(s *agent.ZonesReply) { s.IOMemBefore = "9-8 : System RAM\n" }),
 		"a reverse span": spoil(func(s *agent.ZonesReply) { s.IOMemBefore = "0-1 : plugstorm_pgmap #1 node 0 pfn 9-8\n" }),
 	} {
 		if got, err := Check(r); err == nil {

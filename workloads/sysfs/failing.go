@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -41,6 +42,59 @@ func (t Tree) SetBlockFailing(ctx context.Context, id uint64, attribute, value s
 	return failed, err
 }
 
+// Faults are what FailWorkers can make fail.
+var Faults = []string{"failslab", "fail_page_alloc"}
+
+// FailWorkers has allocations of the kernel's workers fail at a probability,
+// several times at most and after they got some (bytes of slabs, or pages), until
+// it is called with 0 percent. It marks the workers
+// that there are now (make-it-fail); nobody else's allocations fail. ENOENT if
+// the kernel has no fault injection.
+func (t Tree) FailWorkers(ctx context.Context, what string, percent, times, skip int) error {
+	set := func(file, value string) error {
+		return Write(ctx, t.Path("sys/kernel/debug", what, file), value)
+	}
+	if err := set("probability", "0"); err != nil || percent <= 0 {
+		return err
+	}
+	for _, s := range faultSettings {
+		if err := Write(ctx, t.Path("sys/kernel/debug", s.file), s.value); err != nil {
+			return err
+		}
+	}
+	if err := t.markWorkers(ctx); err != nil {
+		return err
+	}
+	for _, s := range [][2]string{{"task-filter", "Y"}, {"interval", "1"}, {"times", strconv.Itoa(times)}, {"space", strconv.Itoa(skip)}, {"probability", strconv.Itoa(percent)}} {
+		if err := set(s[0], s[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// markWorkers marks every kworker that isn't bound to a CPU: hotplug is done by
+// ordered workqueues (kacpi_hotplug_wq, pseries_hp_wq), while ACPI's interrupts
+// are handled by bound ones, whose failures would lose the news of a hotplug.
+// One that ends meanwhile needs no mark.
+func (t Tree) markWorkers(ctx context.Context) error {
+	names, err := filepath.Glob(t.Path("proc/[0-9]*/comm"))
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		comm, err := os.ReadFile(name)
+		if err != nil || !strings.HasPrefix(string(comm), "kworker/u") {
+			continue
+		}
+		err = Write(ctx, filepath.Join(filepath.Dir(name), "make-it-fail"), "1")
+		if err != nil && !errors.Is(err, unix.ESRCH) && !errors.Is(err, unix.ENOENT) {
+			return err
+		}
+	}
+	return nil
+}
+
 // OnOwnThread runs f on a thread that ends with it, as the kernel sees it too:
 // a lock that f's system calls have left behind is then reported on every
 // architecture (kernel/exit.c do_exit), not only where the return to user space
@@ -49,7 +103,12 @@ func OnOwnThread(f func()) {
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		runtime.LockOSThread()              // and never unlocked: the thread ends with the goroutine
+		if unix.Gettid() == unix.Getpid() { // but the process's first thread doesn't, it only sleeps
+			OnOwnThread(f)
+			runtime.UnlockOSThread()
+			return
+		}
 		f()
 	}()
 	<-over

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package suites
+
+import (
+	"time"
+
+	"plugstorm/harness/op"
+	"plugstorm/harness/schedule"
+	"plugstorm/workloads"
+)
+
+// Errors lets memory hotplug fail wherever it can. One lane does it all, so that
+// it is known whose allocations fail: a machine may not say that an add of
+// somebody else's has failed.
+var Errors = schedule.Scenarios.Register(&schedule.Scenario{
+	Name: "errors",
+	Doc: "memory hotplug that fails: allocations of the workers who add and remove DIMMs, of the writer who sets a block, one after the other, and " +
+		"memory notifiers that say no; and then it must work as ever",
+	Source: "keep locks balanced on add_memory() failure (hv_balloon, 2015), and a class of bugs that only fault injection finds",
+	Length: 2 * time.Minute,
+	Workloads: []op.WorkloadStart{
+		workload(workloads.BlockRacer, 0, 1),
+		workload(workloads.PgmapStorm, 10, 1),
+	},
+	Lanes: []schedule.Lane{
+		{
+			Name: "memory", DIMMs: 4, MaxUnits: 3,
+			Mix: []schedule.Weight{
+				{Kind: op.DIMMAdd, Weight: 2}, {Kind: op.DIMMRemove, Weight: 2},
+				{Kind: op.DIMMAddFailing, Weight: 3}, {Kind: op.DIMMRemoveFailing, Weight: 2},
+				{Kind: op.BlockFailNth, Weight: 8}, {Kind: op.BlockNotifierError, Weight: 4},
+			},
+		},
+		{
+			Name: "cpu", CPUs: 1, Gap: time.Second,
+			Mix: []schedule.Weight{{Kind: op.CPUOffline, Weight: 1}, {Kind: op.CPUOnline, Weight: 1}},
+		},
+	},
+})
