@@ -95,6 +95,7 @@ func (g *guest) start() error {
 		Machine: g.cfg.Machine, Accel: g.cfg.Accel, Emulator: g.cfg.Emulator, Version: g.cfg.Version,
 		Kernel: g.cfg.Case.Kernel.Image, Initramfs: g.cfg.Case.Kernel.Initramfs, KernelArgs: args,
 		AutoOnline: autoOnline(append(slices.Clone(g.cfg.Machine.KernelArgs), args...)),
+		ColdDIMMs:  g.cfg.Scenario.ColdDIMMs,
 		Dir:        filepath.Join(g.cfg.Dir, fmt.Sprintf("guest-%d", g.number)),
 		Console:    g.onConsole, OnEvent: g.onAgent,
 	}

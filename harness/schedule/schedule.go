@@ -29,6 +29,8 @@ type Scenario struct {
 	First     bool               // end with the first finding: there is nothing to learn after it
 
 	KernelArgs []string // in addition to the machine's
+	Userland   string   // what else the initramfs holds, see images.Userlands; empty for nothing
+	ColdDIMMs  int      // that are plugged at boot, and that no op touches
 }
 
 // For is the scenario as a kernel can run it. One without our modules goes

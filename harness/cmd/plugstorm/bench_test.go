@@ -48,6 +48,18 @@ func TestPlantsNameWhatThereIs(t *testing.T) {
 	}
 }
 
+// TestSuitesNameWhatThereIs: so do the userlands of suites.
+func TestSuitesNameWhatThereIs(t *testing.T) {
+	for _, s := range schedule.Scenarios.All() {
+		if _, err := images.Userlands.Get(s.Userland); s.Userland != "" && err != nil {
+			t.Errorf("suite %s: %v", s.Name, err)
+		}
+	}
+	if want := []string{"rcutorture", "selftests", "stress-ng"}; !slices.Equal(peerNames(), want) {
+		t.Errorf("peers %q, want %q", peerNames(), want)
+	}
+}
+
 // A fakeWorld is what a bench does things to.
 type fakeWorld struct {
 	mu       sync.Mutex
