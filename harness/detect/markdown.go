@@ -3,6 +3,7 @@
 package detect
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -146,9 +147,8 @@ func seedsMarkdown(t *Table) string {
 		if len(s.Machines) == 1 {
 			words = append(words, "--machine", s.Machines[0])
 		}
-		title, _, _ := strings.Cut(s.Title, "  (")
 		writeRow(&b, []string{
-			seed, title, s.Suite, s.Name, orDash(strings.Join(distinct(detectors), ", ")), orDash(strings.Join(medians, ", ")),
+			seed, cmp.Or(s.Hazard, s.Title), s.Suite, s.Name, orDash(strings.Join(distinct(detectors), ", ")), orDash(strings.Join(medians, ", ")),
 			"`" + vm.Shell(words...) + "`",
 		})
 	}
