@@ -89,7 +89,7 @@ func conditions(t *Table, host Host, now time.Time) string {
 		cpu = "CPUs of an unknown model"
 	}
 	return fmt.Sprintf("Written by `plugstorm bench detect` on %s: %d seeds from %d, %s after the agent's start each; %d cores (%s), %d guests at a time; kernel %s, QEMU %s, %s. "+
-		"Seconds count from QEMU's start, boot included, unless the column says otherwise.",
+		"Seconds count from QEMU's start, unless the column says otherwise: a guest that was restored and not booted has no boot in them.",
 		now.UTC().Format(time.DateOnly), t.Plan.Seeds, t.Plan.First, t.Plan.Budget, host.Cores, cpu, host.Jobs,
 		orDash(strings.Join(distinct(releases), ", ")), orDash(strings.Join(distinct(qemus), ", ")), orDash(strings.Join(distinct(accels), ", ")))
 }

@@ -22,6 +22,8 @@ import (
 type Scenario struct {
 	Name, Doc string
 	Source    string // where the idea comes from: a thread, a commit; may be empty
+	Userland  string // what else the initramfs holds, see images.Userlands; empty for nothing
+	ColdDIMMs int    // that are plugged at boot, and that no op touches
 
 	Lanes     []Lane             // run side by side, each step by step
 	Workloads []op.WorkloadStart // run in the guest from the start to the end
@@ -29,8 +31,6 @@ type Scenario struct {
 	First     bool               // end with the first finding: there is nothing to learn after it
 
 	KernelArgs []string // in addition to the machine's
-	Userland   string   // what else the initramfs holds, see images.Userlands; empty for nothing
-	ColdDIMMs  int      // that are plugged at boot, and that no op touches
 }
 
 // For is the scenario as a kernel can run it. One without our modules goes

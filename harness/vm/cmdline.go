@@ -45,11 +45,11 @@ func Args(s *Spec) []string {
 		"-chardev", "socket,id=spare,path=" + spareSocket + ",server=on,wait=off",
 	}
 	args = append(args, m.Devices...)
+	args = append(args, coldDIMMs(m, s.ColdDIMMs)...)
 	args = append(args,
 		"-device", m.VirtioPort+",id=ports",
 		"-device", "virtserialport,bus=ports.0,chardev=agent,name=plugstorm.agent")
 	args = append(args, coldVCPUs(m, s.Accel)...)
-	args = append(args, coldDIMMs(m, s.ColdDIMMs)...)
 	return append(args,
 		"-kernel", s.Kernel, "-initrd", s.Initramfs,
 		"-append", strings.Join(KernelArgs(s), " "))
