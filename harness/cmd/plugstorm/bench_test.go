@@ -321,7 +321,7 @@ func TestBenchErrors(t *testing.T) {
 	dir := t.TempDir()
 	plain, marked := filepath.Join(dir, "plain.md"), filepath.Join(dir, "marked.md")
 	bad := filepath.Join(dir, "bad.patch")
-	for file, text := range map[string]string{plain: "# x\n", marked: "<!-- bench detect: table -->\n<!-- end -->\n", bad: "plant: x\nmatch: colour red\n---\n"} {
+	for file, text := range map[string]string{plain: "x x\n", marked: "<!-- bench detect: table -->\n<!-- end -->\n", bad: "plant: x\nmatch: colour red\n---\n"} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
