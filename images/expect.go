@@ -16,6 +16,7 @@ import (
 // An Expectation is what a plant's header tells the detection benchmark, in
 // lines that begin with a key:
 //
+//	hazard: what is wrong, in a few words
 //	suite: seed4
 //	machines: x86_64 pseries
 //	silent: x86_64
@@ -26,6 +27,7 @@ import (
 // This package only splits them; package detect knows what they mean. They are
 // no part of a kernel's key: what is expected of a bug doesn't change it.
 type Expectation struct {
+	Hazard   string   // in Markdown, for tables; "" if the header doesn't say
 	Suite    string   // the scenario that is to find it; "" if the header doesn't say
 	Machines []string // those that it concerns; both are in it if the header doesn't say
 	Silent   []string // those on which nothing may be found: negative controls
@@ -44,6 +46,8 @@ func parseExpectation(header string) Expectation {
 		key, value, _ := strings.Cut(strings.TrimRight(line, "\r\n"), ":")
 		value = strings.TrimSpace(value)
 		switch key {
+		case "hazard":
+			e.Hazard = value
 		case "suite":
 			e.Suite = value
 		case "machines":
@@ -65,7 +69,7 @@ func parseExpectation(header string) Expectation {
 }
 
 // expectationKeys begin the lines of a header that are for the benchmark.
-var expectationKeys = []string{"suite:", "machines:", "silent:", "despite:", "match:", "measured:"}
+var expectationKeys = []string{"hazard:", "suite:", "machines:", "silent:", "despite:", "match:", "measured:"}
 
 // withoutExpectation is a patch without those lines.
 func withoutExpectation(patch []byte) []byte {

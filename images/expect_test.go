@@ -19,8 +19,8 @@ func TestParseExpectation(t *testing.T) {
 		want         Expectation
 	}{
 		{"none", "", Expectation{Machines: both}},
-		{"all", "plant: x\nsuite: seed4\nmachines: pseries\nsilent: x86_64\ndespite: k1 k2\nmatch: type HANG\nmatch: title a: b",
-			Expectation{"seed4", []string{"pseries"}, []string{"x86_64"}, []string{"k1", "k2"}, []string{"type HANG", "title a: b"}}},
+		{"all", "plant: x\nhazard: bad luck\nsuite: seed4\nmachines: pseries\nsilent: x86_64\ndespite: k1 k2\nmatch: type HANG\nmatch: title a: b",
+			Expectation{"bad luck", "seed4", []string{"pseries"}, []string{"x86_64"}, []string{"k1", "k2"}, []string{"type HANG", "title a: b"}}},
 		{"indented lines are prose", " suite: seed4\n  match: x", Expectation{Machines: both}},
 		{"silent everywhere", "silent: x86_64 pseries", Expectation{Silent: both}},
 		{"carriage returns", "suite: seed1\r\nmachines: x86_64\r\n", Expectation{Suite: "seed1", Machines: []string{"x86_64"}}},
@@ -44,7 +44,7 @@ func TestWithoutExpectation(t *testing.T) {
 	for _, tt := range []struct{ name, patch, want string }{
 		{"no header", "--- a/x\n+++ b/x\n", "--- a/x\n+++ b/x\n"},
 		{"header", "plant: x\n---\nsuite: y\n", "plant: x\n---\nsuite: y\n"},
-		{"all", "plant: x\nsuite: y\nmachines: z\nsilent: a\nnote: b\ndespite: c\nmatch: d\nmeasured: e\n---\nmatch: f\n", "plant: x\nnote: b\n---\nmatch: f\n"},
+		{"all", "plant: x\nhazard: w\nsuite: y\nmachines: z\nsilent: a\nnote: b\ndespite: c\nmatch: d\nmeasured: e\n---\nmatch: f\n", "plant: x\nnote: b\n---\nmatch: f\n"},
 		{"one line", "plant: x\nsuite: y\n---\n", "plant: x\n---\n"},
 	} {
 		if got := string(withoutExpectation([]byte(tt.patch))); got != tt.want {

@@ -59,12 +59,7 @@ func (s *Store) plan(ctx context.Context, arch *Arch, src Source, opt Options) (
 	if j.modules, err = readModules(s.Modules); err != nil {
 		return nil, err
 	}
-	if src.Tree != "" {
-		j.source, err = s.userTree(ctx, src.Tree)
-	} else {
-		j.source, err = s.debianTree(ctx)
-	}
-	if err != nil {
+	if j.source, err = s.sourceTree(ctx, src); err != nil {
 		return nil, err
 	}
 	j.setKeys(compiler)

@@ -19,6 +19,7 @@ const Ours = "plugstorm"
 type Subject struct {
 	Name     string // "s0a"
 	Title    string
+	Hazard   string     // the same in Markdown and in few words; may be empty
 	Pick     []string   // the flags of plugstorm run that put it into a kernel
 	Suite    string     // the scenario with which we hunt it
 	Machines []string   // on which it shows

@@ -3,6 +3,7 @@
 package detect
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -88,7 +89,7 @@ func conditions(t *Table, host Host, now time.Time) string {
 		cpu = "CPUs of an unknown model"
 	}
 	return fmt.Sprintf("Written by `plugstorm bench detect` on %s: %d seeds from %d, %s after the agent's start each; %d cores (%s), %d guests at a time; kernel %s, QEMU %s, %s. "+
-		"Seconds count from QEMU's start, boot included, unless the column says otherwise.",
+		"Seconds count from QEMU's start, unless the column says otherwise: a guest that was restored and not booted has no boot in them.",
 		now.UTC().Format(time.DateOnly), t.Plan.Seeds, t.Plan.First, t.Plan.Budget, host.Cores, cpu, host.Jobs,
 		orDash(strings.Join(distinct(releases), ", ")), orDash(strings.Join(distinct(qemus), ", ")), orDash(strings.Join(distinct(accels), ", ")))
 }
@@ -146,9 +147,8 @@ func seedsMarkdown(t *Table) string {
 		if len(s.Machines) == 1 {
 			words = append(words, "--machine", s.Machines[0])
 		}
-		title, _, _ := strings.Cut(s.Title, "  (")
 		writeRow(&b, []string{
-			seed, title, s.Suite, s.Name, orDash(strings.Join(distinct(detectors), ", ")), orDash(strings.Join(medians, ", ")),
+			seed, cmp.Or(s.Hazard, s.Title), s.Suite, s.Name, orDash(strings.Join(distinct(detectors), ", ")), orDash(strings.Join(medians, ", ")),
 			"`" + vm.Shell(words...) + "`",
 		})
 	}

@@ -103,6 +103,7 @@ func (g *guest) start() error {
 		Kernel: g.cfg.Case.Kernel.Image, Initramfs: g.cfg.Case.Kernel.Initramfs, KernelArgs: args,
 		AutoOnline: autoOnline(append(slices.Clone(g.cfg.Machine.KernelArgs), args...)),
 		Savable:    g.cfg.Snapshots != nil && !g.saved.off,
+		ColdDIMMs:  g.scenario.ColdDIMMs,
 		Dir:        filepath.Join(g.cfg.Dir, fmt.Sprintf("guest-%d", g.number)),
 		Console:    g.onConsole, OnEvent: g.onAgent,
 	}

@@ -22,6 +22,8 @@ import (
 type Scenario struct {
 	Name, Doc string
 	Source    string // where the idea comes from: a thread, a commit; may be empty
+	Userland  string // what else the initramfs holds, see images.Userlands; empty for nothing
+	ColdDIMMs int    // that are plugged at boot, and that no op touches
 
 	Lanes     []Lane             // run side by side, each step by step
 	Workloads []op.WorkloadStart // run in the guest from the start to the end

@@ -45,6 +45,7 @@ func Args(s *Spec) []string {
 		"-chardev", "socket,id=spare,path=" + spareSocket + ",server=on,wait=off",
 	}
 	args = append(args, m.Devices...)
+	args = append(args, coldDIMMs(m, s.ColdDIMMs)...)
 	args = append(args,
 		"-device", m.VirtioPort+",id=ports",
 		"-device", "virtserialport,bus=ports.0,chardev=agent,name=plugstorm.agent")
@@ -87,6 +88,21 @@ func coldVCPUs(m *Machine, a Accel) []string {
 	for i := 1; i < m.VCPU.Boot+m.VCPU.Plug; i++ {
 		device := fmt.Sprintf(m.VCPU.Driver, m.CPU[a]) + ",id=" + VCPUID(i) + "," + fmt.Sprintf(m.VCPU.Props, i)
 		args = append(args, "-device", device)
+	}
+	return args
+}
+
+// coldUnits is the size of a DIMM that is there at boot: some blocks to take
+// offline one by one.
+const coldUnits = 2
+
+// coldDIMMs plugs n DIMMs that a kernel has to find at boot.
+func coldDIMMs(m *Machine, n int) []string {
+	var args []string
+	for i := range n {
+		args = append(args,
+			"-object", fmt.Sprintf("memory-backend-ram,id=cold-mem%d,size=%dM", i, coldUnits*m.DIMM.UnitMiB),
+			"-device", fmt.Sprintf("pc-dimm,id=cold%d,memdev=cold-mem%d,node=%d", i, i, m.DIMM.Node))
 	}
 	return args
 }

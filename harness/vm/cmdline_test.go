@@ -4,6 +4,7 @@ package vm_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -66,6 +67,32 @@ func lines(args []string) string {
 		b.WriteString(vm.Shell(arg))
 	}
 	return b.String() + "\n"
+}
+
+// TestColdDIMMs: they go to the DIMMs' node, fit into the machine's memory, and
+// are no other devices' namesakes.
+func TestColdDIMMs(t *testing.T) {
+	for _, m := range vm.Machines.All() {
+		with := lines(vm.Args(&vm.Spec{Machine: m, Accel: vm.TCG, ColdDIMMs: 2}))
+		without := lines(vm.Args(&vm.Spec{Machine: m, Accel: vm.TCG}))
+		var added []string
+		for line := range strings.Lines(with) {
+			if !strings.Contains(without, line) {
+				added = append(added, strings.TrimSpace(line))
+			}
+		}
+		mib, node := 2*m.DIMM.UnitMiB, m.DIMM.Node
+		want := []string{
+			fmt.Sprintf("-object memory-backend-ram,id=cold-mem0,size=%dM", mib), fmt.Sprintf("-device pc-dimm,id=cold0,memdev=cold-mem0,node=%d", node),
+			fmt.Sprintf("-object memory-backend-ram,id=cold-mem1,size=%dM", mib), fmt.Sprintf("-device pc-dimm,id=cold1,memdev=cold-mem1,node=%d", node),
+		}
+		if diff := cmp.Diff(want, added); diff != "" {
+			t.Errorf("%s: %s", m.Name, diff)
+		}
+		if m.MemMiB+2*mib > m.MaxMemMiB {
+			t.Errorf("%s: no room for them", m.Name)
+		}
+	}
 }
 
 // TestArgsAreFresh: what one guest's arguments are changed to is no other's.

@@ -88,6 +88,7 @@ func (b *bench) measure(parent context.Context) error {
 			b.fail(ctx, c, err)
 			continue
 		}
+		b.app.ui.Stage("bench detect", 0)
 		for _, seed := range seeds {
 			runs.Go(func() error { return b.seed(ctx, c, seed) })
 		}

@@ -79,7 +79,7 @@ func once(all []target) ([]target, error) {
 
 // expect fills in what a header says.
 func (f *benchFlags) expect(s *detect.Subject, p *images.Plant) error {
-	s.Machines, s.Silent = p.Expect.Machines, p.Expect.Silent
+	s.Hazard, s.Machines, s.Silent = p.Expect.Hazard, p.Expect.Machines, p.Expect.Silent
 	for _, name := range slices.Concat(s.Machines, s.Silent) {
 		if _, err := vm.Machines.Get(name); err != nil {
 			return fmt.Errorf("%s: %w", p.Name, err)

@@ -48,6 +48,18 @@ func TestPlantsNameWhatThereIs(t *testing.T) {
 	}
 }
 
+// TestSuitesNameWhatThereIs: so do the userlands of suites.
+func TestSuitesNameWhatThereIs(t *testing.T) {
+	for _, s := range schedule.Scenarios.All() {
+		if _, err := images.Userlands.Get(s.Userland); s.Userland != "" && err != nil {
+			t.Errorf("suite %s: %v", s.Name, err)
+		}
+	}
+	if want := []string{"rcutorture", "selftests", "stress-ng"}; !slices.Equal(peerNames(), want) {
+		t.Errorf("peers %q, want %q", peerNames(), want)
+	}
+}
+
 // A fakeWorld is what a bench does things to.
 type fakeWorld struct {
 	mu       sync.Mutex
@@ -309,7 +321,7 @@ func TestBenchErrors(t *testing.T) {
 	dir := t.TempDir()
 	plain, marked := filepath.Join(dir, "plain.md"), filepath.Join(dir, "marked.md")
 	bad := filepath.Join(dir, "bad.patch")
-	for file, text := range map[string]string{plain: "# x\n", marked: "<!-- bench detect: table -->\n<!-- end -->\n", bad: "plant: x\nmatch: colour red\n---\n"} {
+	for file, text := range map[string]string{plain: "x x\n", marked: "<!-- bench detect: table -->\n<!-- end -->\n", bad: "plant: x\nmatch: colour red\n---\n"} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

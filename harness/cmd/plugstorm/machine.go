@@ -93,6 +93,9 @@ func (a *app) kernel(ctx context.Context, p *plan, m *vm.Machine) (*images.Kerne
 		return nil, "", err
 	}
 	initramfs, err := store.Initramfs(ctx, kernel, arch)
+	if err == nil && p.scenario != nil && p.scenario.Userland != "" {
+		initramfs, err = store.WithUserland(ctx, initramfs, arch, p.scenario.Userland, p.source)
+	}
 	a.ui.close()
 	return kernel, initramfs, err
 }
