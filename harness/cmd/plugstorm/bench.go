@@ -92,7 +92,7 @@ func (f *benchFlags) define(flags *pflag.FlagSet) {
 	flags.StringVar(&f.tree, "tree", "", "build from this kernel tree, which is never modified")
 	flags.StringArrayVar(&f.features, "feature", nil, "kernel option set, repeatable: "+names(features))
 	flags.BoolVar(&f.baseline, "baseline", true, "apply the patches that quiet known reports first")
-	flags.StringVar(&f.suite, "suite", "", "what to do, for all plants (default what the plant's header says, else "+suites.Storm.Name+")")
+	flags.StringVar(&f.suite, "suite", "", "what to do, for all plants (default what the plant's header says, else "+suites.Hunt.Name+")")
 	flags.DurationVar(&f.budget, "budget", 2*time.Minute, "length of each run, from the agent's start")
 	flags.IntVar(&f.seeds, "seeds", 10, "runs of each plant on each machine")
 	flags.Int64Var(&f.first, "first-seed", 1, "seed of the first of them")

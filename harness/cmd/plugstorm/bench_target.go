@@ -22,6 +22,8 @@ type target struct {
 	plant   string   // its name; "" for a patch
 	patch   string   // its file
 	despite []string // known issues that count as findings here
+
+	features []string // without which a patch's code isn't compiled, going by its header
 }
 
 // targets looks up what is to be hunted, once each.
@@ -57,7 +59,7 @@ func (f *benchFlags) targets() ([]target, error) {
 		if err := f.expect(&s, p); err != nil {
 			return nil, err
 		}
-		all = append(all, target{subject: s, patch: file, despite: p.Expect.Despite})
+		all = append(all, target{subject: s, patch: file, despite: p.Expect.Despite, features: images.FeaturesFor(p.Header)})
 	}
 	return once(all)
 }
@@ -92,7 +94,7 @@ func (f *benchFlags) expect(s *detect.Subject, p *images.Plant) error {
 		}
 		s.Match = append(s.Match, m)
 	}
-	s.Suite = suites.Storm.Name
+	s.Suite = suites.Hunt.Name
 	switch {
 	case f.suite != "":
 		s.Suite = f.suite
@@ -114,10 +116,12 @@ func (b *bench) target(c detect.Cell) *target {
 func (b *bench) runFlags(c detect.Cell, seed int64) *runFlags {
 	f := &runFlags{
 		machines: []string{c.Machine}, suite: c.Suite, seed: seed, duration: b.plan.Budget,
-		tree: b.flags.tree, features: b.flags.features, baseline: b.flags.baseline,
-		accel: b.flags.accel, known: b.flags.known, first: true,
+		tree: b.flags.tree, baseline: b.flags.baseline,
+		accel: b.flags.accel, known: b.flags.known, rules: "default", first: true,
 	}
-	if t := b.target(c); t.plant != "" {
+	t := b.target(c)
+	f.features = slices.Compact(slices.Sorted(slices.Values(slices.Concat(b.flags.features, t.features))))
+	if t.plant != "" {
 		f.plants = []string{t.plant}
 	} else {
 		f.patches = []string{t.patch}
@@ -135,6 +139,9 @@ func (b *bench) planRun(c detect.Cell, seed int64, dir string) (*plan, error) {
 		return nil, err
 	}
 	if p.machines, err = chosenMachines(f.machines); err != nil {
+		return nil, err
+	}
+	if p.rules, p.widen, err = f.checker(); err != nil {
 		return nil, err
 	}
 	p.source, err = f.source(true)
