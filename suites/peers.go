@@ -22,7 +22,7 @@ var (
 func peer(w *agent.Workload, userland string) *schedule.Scenario {
 	return schedule.Scenarios.Register(&schedule.Scenario{
 		Name: w.Name, Doc: "for comparison (bench detect --peers): " + w.Doc, Length: 2 * time.Minute,
-		Userland: userland, ColdDIMMs: 2,
+		Userland: userland, ColdDIMMs: 2, NoRules: true, // they hunt with what they have
 		// A lane, so that its start is a step: a run in which none was done is unknown.
 		Lanes: []schedule.Lane{{
 			Name: "peer", Threads: 1, AtOnce: 1, Workloads: []*agent.Workload{w},
