@@ -64,8 +64,8 @@ func ioctl(f *os.File, request uintptr, arg unsafe.Pointer) error {
 func setClock(now unix.Timespec) error { return unix.ClockSettime(unix.CLOCK_REALTIME, &now) }
 
 const (
-	workRounds = 5
-	workLoops  = 1_000_000
+	workRounds = 3
+	workLoops  = 500_000
 	workRest   = time.Millisecond
 )
 

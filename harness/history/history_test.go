@@ -58,8 +58,8 @@ func everyType(t *testing.T) []history.Event {
 	c := testCase()
 	return []history.Event{
 		{Type: history.RunStart, Case: &c},
-		{Type: history.GuestStart, Guest: 1},
-		{Type: history.AgentUp, Guest: 1, Text: `{"release":"6.12.117"}`},
+		{Type: history.GuestStart, Guest: 1, Restored: true, Text: "/cache/guests/x"},
+		{Type: history.AgentUp, Guest: 1, Slowness: 2.5, Text: `{"release":"6.12.117"}`},
 		{Type: history.Console, Guest: 1, Offset: 1 << 40},
 		{Type: history.StepBegin, Guest: 1, Seq: 1, Setup: true, Step: step(t, "dimm", "dimm-add", `{"id":"dimm0","mib":128,"node":1}`)},
 		{Type: history.StepEnd, Guest: 1, Seq: 1, Outcome: op.Refused, Text: "EBUSY"},
@@ -67,6 +67,7 @@ func everyType(t *testing.T) []history.Event {
 		{Type: history.Complaint, Guest: 1, Text: "WARNING in <b>\x1b[31m\n\u202e" + "x"},
 		{Type: history.Blind, Guest: 1, Text: "possible deadlock"},
 		{Type: history.Silent, Guest: 1, Text: "no heartbeat"},
+		{Type: history.Snapshot, Guest: 1, Text: "thrown away: it is not what was saved"},
 		{Type: history.Host, Guest: 1, Starved: 0.25},
 		{Type: history.Workload, Guest: 1, Text: `{"name":"slab-storm","rounds":7}`},
 		{Type: history.Rules, Guest: 1, Rules: &history.RuleCheck{Widen: []rules.Widening{{Func: "kernfs_drain", Delay: time.Millisecond}}}},

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,8 @@ import (
 	"plugstorm/guests"
 	"plugstorm/harness/agent"
 	"plugstorm/harness/history"
+	"plugstorm/harness/op"
+	"plugstorm/harness/schedule"
 	"plugstorm/harness/vm"
 	"plugstorm/harness/vm/vmtest"
 )
@@ -274,5 +277,21 @@ func TestRestoredGuestNeverLives(t *testing.T) {
 	}}.perform(t)
 	if len(r.steps(history.Silent, 0)) != 0 || s.drops != 1 || len(r.steps(history.Fault, 1)) != 1 {
 		t.Errorf("%d snapshots were dropped\n%s", s.drops, strings.Join(r.outline(), "\n"))
+	}
+}
+
+// TestAllCPUsComeOnline: a guest that waits with its CPUs for its snapshot has
+// all of them afterwards, saved and restored.
+func TestAllCPUsComeOnline(t *testing.T) {
+	s := newShelf(t)
+	for i, restored := range []bool{false, true} {
+		r := play{
+			machine: guests.PSeries, accel: vm.TCG, saved: s,
+			scenario: only(schedule.Lane{DIMMs: 3, MaxUnits: 2, Gap: time.Second}, op.DIMMAdd),
+		}.perform(t)
+		cpus := slices.Collect(maps.Values(r.guests[0].CPUs()))
+		if r.History.Restored() != restored || len(cpus) != guests.PSeries.VCPU.Boot || slices.Contains(cpus, false) {
+			t.Errorf("run %d: CPUs %v, restored %v", i+1, r.guests[0].CPUs(), r.History.Restored())
+		}
 	}
 }

@@ -34,8 +34,9 @@ func newKernel(s vm.Spec) kernel {
 	if m.VCPU.ColdPlugged {
 		cpus += m.VCPU.Plug
 	}
+	one := slices.Contains(vm.KernelArgs(&s), "maxcpus=1")
 	for i := range cpus {
-		k.present[i] = true
+		k.present[i] = i == 0 || !one
 	}
 	return k
 }
