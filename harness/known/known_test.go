@@ -141,6 +141,7 @@ func TestDefault(t *testing.T) {
 		{"warning/real-pseries-idle-task-exit.txt", "pseries", "pseries-idle-exit-mm-cpumask"},
 		{"warning/real-pseries-idle-task-exit.txt", "x86_64", ""},
 		{"warning/pseries-lockdep-assert.txt", "pseries", ""},
+		{"warning/real-x86-add-pages.txt", "x86_64", "x86-add-pages-warns"},
 		{"lockdep_deadlock/pseries-slab-mutex.txt", "pseries", ""},
 		{"hung_task/x86-two.txt", "x86_64", ""},
 	} {
