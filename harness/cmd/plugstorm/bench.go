@@ -27,6 +27,7 @@ type benchFlags struct {
 	patches  []string
 	tree     string
 	features []string
+	rules    string
 	baseline bool
 	suite    string
 	budget   time.Duration
@@ -99,6 +100,7 @@ func (f *benchFlags) define(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&f.peers, "peers", nil, "other hunters on the same kernels, separated by commas: "+names(peerNames())+", 'all' or 'none' (default none)")
 	flags.StringVar(&f.accel, "accel", "auto", "auto, kvm or tcg")
 	flags.StringVar(&f.known, "known", "default", "known-issues file, 'default' for ours, 'none'")
+	flags.StringVar(&f.rules, "rules", "default", "file of rules about locks, 'default' for ours, 'none' for what the kernel says by itself")
 	flags.IntVar(&f.jobs, "jobs", 1, "guests at a time")
 	flags.StringVar(&f.out, "out", "", "directory of the results, new or empty (default below plugstorm-runs)")
 	flags.StringVar(&f.resume, "resume", "", "go on with the benchmark in this directory")
