@@ -28,6 +28,7 @@ var Seed3 = schedule.Scenarios.Register(&schedule.Scenario{
 	Workloads: []op.WorkloadStart{
 		workload(workloads.BlockRacer, 0, 3),
 		workload(workloads.DLPAR, 10, 1),
+		workload(workloads.MemoryReaders, 8, 1), // of memmaps, too, that were never initialised
 	},
 	Lanes: []schedule.Lane{
 		{
