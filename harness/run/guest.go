@@ -105,6 +105,7 @@ func (g *guest) start() error {
 	if g.restore(spec) {
 		return nil
 	}
+	spec.Savable = spec.Savable && !g.saved.off
 	g.history.Add(history.Event{Type: history.GuestStart, Guest: g.number})
 	var err error
 	g.vm, err = g.cfg.Backend.Start(g.ctx, spec)
