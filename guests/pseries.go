@@ -3,6 +3,7 @@
 package guests
 
 import (
+	"regexp"
 	"time"
 
 	"plugstorm/harness/vm"
@@ -17,6 +18,11 @@ var PSeries = vm.Machines.Register(pseries("pseries", "ppc64le", "ppc64le",
 // PSeriesBE is the same guest in big-endian.
 var PSeriesBE = vm.Machines.Register(pseries("pseries-be", "ppc64", "ppc64",
 	"PAPR guest as pseries, big-endian; on demand only"))
+
+// interrupted matches a CPU that an external interrupt is on its way to (XICS,
+// "XIRR=ff001203": all but the first two digits name its source). A restored
+// guest whose kernel lived and whose virtio channel was dead has been seen.
+var interrupted = regexp.MustCompile(`XIRR=[0-9a-f]{2}0*[1-9a-f]`)
 
 func pseries(name, arch, goarch, doc string) *vm.Machine {
 	return &vm.Machine{
@@ -47,7 +53,12 @@ func pseries(name, arch, goarch, doc string) *vm.Machine {
 			Boot: 2, Plug: 2, Max: 8,
 		},
 		BootReference: 8 * time.Second,
+		Unsettled:     interrupted,
 		Defects: []vm.Defect{
+			{
+				ID: "tcg-spapr-restore-channel", Accel: vm.TCG, NoSnapshot: true,
+				Doc: "a pseries guest that QEMU (seen with 10.0.2) restores under TCG lives, but often without its virtio-serial channel (3 of 14 restores). Its guests boot.",
+			},
 			{
 				ID: "tcg-spapr-restore-deaf", Accel: vm.TCG, RestoresOne: true,
 				Doc: "QEMU (seen with 10.0.2) forgets to save that a pseries CPU was started: all but the first one take no interrupts in a restored guest (CPUPPCState.quiesced, which only RTAS start-cpu clears). Guests boot on one CPU (maxcpus=1); the others come online after the guest was saved or restored.",

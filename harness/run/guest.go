@@ -110,6 +110,7 @@ func (g *guest) start() error {
 	if g.restore(spec) {
 		return nil
 	}
+	spec.Savable = spec.Savable && !g.saved.off
 	g.history.Add(g.startEvent(spec))
 	var err error
 	g.vm, err = g.cfg.Backend.Start(g.ctx, spec)

@@ -51,7 +51,7 @@ func (g *guest) without(why string, err error) {
 }
 
 // restoreLimit bounds a restore on the reference host.
-const restoreLimit = 20 * time.Second
+const restoreLimit = 8 * time.Second
 
 // restore starts the guest from a snapshot, if there is one, and reports
 // whether it did: the guest is up then. A snapshot that is no good is thrown

@@ -222,7 +222,7 @@ func TestComplainingBoot(t *testing.T) {
 // TestWithoutSnapshots: a run that can't use any says why, and boots.
 func TestWithoutSnapshots(t *testing.T) {
 	s := newShelf(t)
-	s.err = vm.CanSnapshot(vm.Floor)
+	s.err = vm.CanSnapshot(guests.X8664, vm.TCG, vm.Floor)
 	if s.err == nil {
 		t.Fatal("the oldest QEMU can't save into a file")
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 // snapshotFormat is raised when snapshots made before are no good any more.
-const snapshotFormat = "snapshot 1"
+const snapshotFormat = "snapshot 2"
 
 // Identity lists all that decides whether a guest of this Spec may go on from
 // a snapshot: two Specs with equal lists may share one. The kernel is named by

@@ -6,6 +6,7 @@
 package vm
 
 import (
+	"regexp"
 	"time"
 
 	"plugstorm/harness/catalog"
@@ -49,6 +50,10 @@ type Machine struct {
 	// reference host (2 cores, TCG, idle). The guest's own boot time over this
 	// is its slowness, and every deadline is stretched by it.
 	BootReference time.Duration
+
+	// Unsettled matches what QEMU says of its interrupt controllers ("info pic")
+	// while the guest must not be saved; nil for never.
+	Unsettled *regexp.Regexp
 
 	Defects []Defect
 }
@@ -95,6 +100,7 @@ type Defect struct {
 	VCPUAddsMax  bool // vCPUs may be added at most VCPU.Max times in all, cold-plugged ones included
 	VCPUReAdds   int  // vCPUs may be added at most so often after boot; 0 for no limit
 	RestoresOne  bool // of a restored guest, only the CPU lives that it booted on
+	NoSnapshot   bool // guests are neither saved nor restored
 }
 
 // Machines is the catalog of all machines.

@@ -41,11 +41,16 @@ type Snapshot struct {
 // fileMigration is the first QEMU that migrates to and from "file:".
 var fileMigration = Version{8, 2, 0}
 
-// CanSnapshot says why guests of this QEMU can't be saved and restored, nil if
-// they can.
-func CanSnapshot(v Version) error {
+// CanSnapshot says why guests of a machine can't be saved and restored under an
+// accelerator of this QEMU, nil if they can.
+func CanSnapshot(m *Machine, a Accel, v Version) error {
 	if v.Less(fileMigration) {
 		return blame.Errorf(blame.Hypervisor, "", "QEMU %s can't save a guest into a file, %s can", v, fileMigration)
+	}
+	for _, d := range m.Defects {
+		if d.NoSnapshot && d.Applies(a, v) {
+			return blame.Errorf(blame.Hypervisor, "", "%s: %s", d.ID, d.Doc)
+		}
 	}
 	return nil
 }
@@ -55,7 +60,7 @@ func CanSnapshot(v Version) error {
 // nothing is saved then. The error says nothing about the guest: if it can't go
 // on, its steps will tell.
 func (v *VM) Save(ctx context.Context, dir, name string, pace Pace, judge func(console []byte) error) (s *Snapshot, err error) {
-	if err := qmp.Stop(ctx, v.Monitor); err != nil {
+	if err := v.stopSettled(ctx); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -76,6 +81,49 @@ func (v *VM) Save(ctx context.Context, dir, name string, pace Pace, judge func(c
 	}
 	s = &Snapshot{Dir: dir, Name: name, Made: time.Now().UTC(), Console: int64(len(console)), Pace: pace}
 	return s, s.write(ctx, dir, console)
+}
+
+const (
+	settleTries = 20
+	settlePause = 50 * time.Millisecond
+)
+
+// errUnsettled says that there was no moment to save a guest at.
+var errUnsettled = errors.New("it did not come to rest")
+
+// stopSettled stops the guest at a moment at which it can be saved: a little
+// after it was last spoken to, with no interrupt on its way. After an error it
+// runs.
+func (v *VM) stopSettled(ctx context.Context) error {
+	ticker := time.NewTicker(settlePause)
+	defer ticker.Stop()
+	for range settleTries {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if err := qmp.Stop(ctx, v.Monitor); err != nil {
+			return err
+		}
+		settled, err := v.settled(ctx)
+		if settled {
+			return nil
+		}
+		if err = errors.Join(err, qmp.Cont(ctx, v.Monitor)); err != nil {
+			return err
+		}
+	}
+	return blame.On(blame.Host, errUnsettled, "")
+}
+
+func (v *VM) settled(ctx context.Context) (bool, error) {
+	pattern := v.Spec.Machine.Unsettled
+	if pattern == nil {
+		return true, nil
+	}
+	interrupts, err := qmp.Human(ctx, v.Monitor, "info pic")
+	return err == nil && !pattern.MatchString(interrupts), err
 }
 
 // write completes a snapshot whose state is in dir already.

@@ -53,7 +53,7 @@ func TestSnapshotCheck(t *testing.T) {
 }
 
 func TestCanSnapshot(t *testing.T) {
-	if CanSnapshot(Version{8, 1, 9}) == nil || CanSnapshot(Version{8, 2, 0}) != nil || CanSnapshot(Version{10, 0, 2}) != nil {
+	if CanSnapshot(testMachine, TCG, Version{8, 1, 9}) == nil || CanSnapshot(testMachine, TCG, Version{8, 2, 0}) != nil || CanSnapshot(testMachine, TCG, Version{10, 0, 2}) != nil {
 		t.Error("file migration came with QEMU 8.2")
 	}
 }

@@ -39,7 +39,7 @@ func (a *app) runMachine(ctx context.Context, p *plan, m *vm.Machine) error {
 		return err
 	}
 	cold := p.flags.cold || p.cold[m.Name]
-	snapshots, err := a.snapshots(cold, version)
+	snapshots, err := a.snapshots(cold, m, accel, version)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 
 // snapshots is where a run keeps saved guests and finds them again: in the
 // cache, or nowhere.
-func (a *app) snapshots(cold bool, v vm.Version) (run.Snapshots, error) {
+func (a *app) snapshots(cold bool, m *vm.Machine, accel vm.Accel, v vm.Version) (run.Snapshots, error) {
 	if cold {
 		return nil, nil
 	}
@@ -18,7 +18,7 @@ func (a *app) snapshots(cold bool, v vm.Version) (run.Snapshots, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cachedGuests{store, vm.CanSnapshot(v)}, nil
+	return cachedGuests{store, vm.CanSnapshot(m, accel, v)}, nil
 }
 
 // cachedGuests are the saved guests in the cache.

@@ -131,6 +131,8 @@ func (g *Guest) command(c qmptest.Command) (value any, then func(), err error) {
 	case "stop", "cont":
 		q.paused = c.Execute == "stop"
 		return nothing, nil, nil
+	case "human-monitor-command":
+		return "", nil, nil
 	case "migrate-set-capabilities", "migrate-set-parameters":
 		return nothing, nil, nil
 	case "migrate":
