@@ -232,7 +232,7 @@ func needs(data []byte) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it is in memory
 	names, err := f.ImportedLibraries()
 	if err != nil {
 		return nil, err

@@ -104,12 +104,12 @@ func TestSnapshotIsSavedAndUsed(t *testing.T) {
 			s := newShelf(t)
 			first := save(t, s, m)
 			first.expect(t, lines(runStart, up(1), "1 snapshot  saved in ", timeUp(1), runEnd)...)
-			if first.History.Restored() {
+			if first.Restored() {
 				t.Error("the first guest booted")
 			}
 			second := play{machine: m, accel: vm.TCG, saved: s}.perform(t)
 			second.expect(t, lines(runStart, "1 guest-start  "+s.dir, "1 agent-up", timeUp(1), runEnd)...)
-			if !second.History.Restored() || second.specs[0].Incoming == "" || len(second.specs) != 1 {
+			if !second.Restored() || second.specs[0].Incoming == "" || len(second.specs) != 1 {
 				t.Errorf("the guest was not restored: %+v", second.specs)
 			}
 			third := play{machine: m, accel: vm.TCG, saved: s}.perform(t)
@@ -180,8 +180,8 @@ func TestBrokenSnapshot(t *testing.T) {
 			if note := r.steps(history.Snapshot, 1)[0].Text; !strings.Contains(note, tt.why) {
 				t.Errorf("it says %q, want %q", note, tt.why)
 			}
-			if s.drops != 1 || !s.kept || s.inUse != 0 || r.History.Restored() {
-				t.Errorf("shelf %+v, restored %v", s, r.History.Restored())
+			if s.drops != 1 || !s.kept || s.inUse != 0 || r.Restored() {
+				t.Errorf("shelf %+v, restored %v", s, r.Restored())
 			}
 		})
 	}
@@ -290,8 +290,8 @@ func TestAllCPUsComeOnline(t *testing.T) {
 			scenario: only(schedule.Lane{DIMMs: 3, MaxUnits: 2, Gap: time.Second}, op.DIMMAdd),
 		}.perform(t)
 		cpus := slices.Collect(maps.Values(r.guests[0].CPUs()))
-		if r.History.Restored() != restored || len(cpus) != guests.PSeries.VCPU.Boot || slices.Contains(cpus, false) {
-			t.Errorf("run %d: CPUs %v, restored %v", i+1, r.guests[0].CPUs(), r.History.Restored())
+		if r.Restored() != restored || len(cpus) != guests.PSeries.VCPU.Boot || slices.Contains(cpus, false) {
+			t.Errorf("run %d: CPUs %v, restored %v", i+1, r.guests[0].CPUs(), r.Restored())
 		}
 	}
 }
