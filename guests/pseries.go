@@ -57,7 +57,7 @@ func pseries(name, arch, goarch, doc string) *vm.Machine {
 		Defects: []vm.Defect{
 			{
 				ID: "tcg-spapr-restore-channel", Accel: vm.TCG, NoSnapshot: true,
-				Doc: "a pseries guest that QEMU (seen with 10.0.2) restores under TCG lives, but often without its virtio-serial channel (3 of 14 restores). Its guests boot.",
+				Doc: "a pseries guest that QEMU (seen with 10.0.2) restores under TCG beats on its console, but most often does not hear its virtio-serial channel; the cause is not known. Its guests boot.",
 			},
 			{
 				ID: "tcg-spapr-restore-deaf", Accel: vm.TCG, RestoresOne: true,

@@ -18,6 +18,7 @@ const (
 	EventShutdown               = "SHUTDOWN"
 	EventReset                  = "RESET"
 	EventGuestPanicked          = "GUEST_PANICKED"
+	EventResume                 = "RESUME" // the guest runs again, or begins to; it has no data
 )
 
 // ACPIDeviceOST is the guest's report about a plug or unplug: its firmware

@@ -60,6 +60,9 @@ func (v *VM) connect(ctx context.Context) error {
 	monitor, err := qmp.Dial(ctx, dir.path(qmpSocket))
 	if err == nil {
 		v.Monitor = monitor
+		err = v.awaitState(ctx)
+	}
+	if err == nil {
 		v.links, err = dialLinks(ctx, v.Spec.OnEvent, dir.path(agentSocket), dir.path(spareSocket))
 	}
 	if err == nil {
@@ -80,6 +83,30 @@ func (v *VM) connect(ctx context.Context) error {
 	default:
 		return blame.On(blame.Hypervisor, fmt.Errorf("connecting to QEMU: %w", err), "read "+filepath.Join(v.Spec.Dir, StderrFile))
 	}
+}
+
+// awaitState waits until QEMU has read the state that the guest goes on from.
+// Nobody may speak to the guest before: the interrupt that a virtio device
+// raises between its own state and that of the interrupt controller is lost, and
+// by the rules of virtio no other one follows it (VIRTIO_RING_F_EVENT_IDX).
+func (v *VM) awaitState(ctx context.Context) error {
+	if v.Spec.Incoming == "" {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	resumed := v.Monitor.Watch(ctx, qmp.EventResume)
+	status, err := qmp.QueryStatus(ctx, v.Monitor)
+	if err != nil || status.Running {
+		return err
+	}
+	if _, ok := <-resumed; ok {
+		return nil
+	}
+	if err := v.Monitor.Err(); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
 }
 
 // prepareDir makes the guest's directory and writes the command line into it.
