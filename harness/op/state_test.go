@@ -338,7 +338,7 @@ func TestDrawSpreads(t *testing.T) {
 	s := NewState(guests.PSeries, vm.Budget{VCPURemove: true}, share)
 	r := newRand(1)
 	seen := map[string]bool{}
-	for range 60000 {
+	for range 200000 {
 		kind := Kinds.All()[r.IntN(len(Kinds.All()))]
 		o := kind.Draw(r, s)
 		if o == nil {
