@@ -21,8 +21,7 @@ var Seed3 = schedule.Scenarios.Register(&schedule.Scenario{
 	Name: "seed3",
 	Doc: "the four rules of memory hotplug: state, online, probe, ACPI and DLPAR against each other and against one who brings a memory block online " +
 		"the moment it appears, with errors on the way",
-	Source: "https://lore.kernel.org/r/20180817075901.4608-1-david@redhat.com (David Hildenbrand, \"mm: online/offline_pages called w.o. " +
-		"mem_hotplug_lock\", 2018)",
+	Source:     `David Hildenbrand, 2018-08-17, "[PATCH RFC 0/2] mm: online/offline_pages called w.o. mem_hotplug_lock" (linux-mm)`,
 	Length:     2 * time.Minute,
 	KernelArgs: []string{"memhp_default_state=offline", "movable_node"},
 	Workloads: []op.WorkloadStart{
