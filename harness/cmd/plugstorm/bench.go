@@ -29,6 +29,7 @@ type benchFlags struct {
 	features []string
 	rules    string
 	baseline bool
+	cold     bool
 	suite    string
 	budget   time.Duration
 	seeds    int
@@ -101,6 +102,7 @@ func (f *benchFlags) define(flags *pflag.FlagSet) {
 	flags.StringVar(&f.accel, "accel", "auto", "auto, kvm or tcg")
 	flags.StringVar(&f.known, "known", "default", "known-issues file, 'default' for ours, 'none'")
 	flags.StringVar(&f.rules, "rules", "default", "file of rules about locks, 'default' for ours, 'none' for what the kernel says by itself")
+	flags.BoolVar(&f.cold, "cold", false, "boot every guest; otherwise, where QEMU can, they go on from a saved one")
 	flags.IntVar(&f.jobs, "jobs", 1, "guests at a time")
 	flags.StringVar(&f.out, "out", "", "directory of the results, new or empty (default below plugstorm-runs)")
 	flags.StringVar(&f.resume, "resume", "", "go on with the benchmark in this directory")

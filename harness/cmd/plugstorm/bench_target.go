@@ -117,7 +117,7 @@ func (b *bench) runFlags(c detect.Cell, seed int64) *runFlags {
 	f := &runFlags{
 		machines: []string{c.Machine}, suite: c.Suite, seed: seed, duration: b.plan.Budget,
 		tree: b.flags.tree, baseline: b.flags.baseline,
-		accel: b.flags.accel, known: b.flags.known, rules: b.flags.rules, first: true,
+		accel: b.flags.accel, known: b.flags.known, rules: b.flags.rules, cold: b.flags.cold, first: true,
 	}
 	t := b.target(c)
 	f.features = slices.Compact(slices.Sorted(slices.Values(slices.Concat(b.flags.features, t.features))))
