@@ -91,6 +91,17 @@ func TestQEMUDies(t *testing.T) {
 }
 
 // TestBootFails: whose fault it is that a guest never comes up.
+// TestQEMUDiesAtTheEnd: the storm is over, and yet such a run isn't clean.
+func TestQEMUDiesAtTheEnd(t *testing.T) {
+	r := play{character: func(int) vmtest.Character {
+		return vmtest.Character{Methods: map[string]vmtest.Handler{"stop-workload": func(g *vmtest.Guest, _ json.RawMessage) (any, error) {
+			abort(g)
+			return nil, vmtest.ErrNoAnswer
+		}}}
+	}}.perform(t)
+	r.expect(t, lines(runStart, up(1), "1 fault hypervisor guest 1: lost: QEMU died at the end: signal: aborted", "1 guest-end  the run's time is up; QEMU: signal: aborted", runEnd)...)
+}
+
 func TestBootFails(t *testing.T) {
 	gaveUp := func(party string) string { return "3 fault " + party + " giving up: lost 3 guests in a row" }
 	thrice := func(outline func(n int) []string) []string { return lines(outline(1), outline(2), outline(3)) }

@@ -205,6 +205,10 @@ func (g *guest) close() {
 	e := history.Event{Type: history.GuestEnd, Guest: g.number, Text: fmt.Sprint(context.Cause(g.ctx))}
 	if exit := g.vm.Exit(); !exit.Asked {
 		e.Text += "; QEMU: " + exit.String()
+		if errors.Is(context.Cause(g.ctx), errTimeUp) && g.shutdown.Load() == nil {
+			// What is looked at last, the zones and the rules, was not looked at.
+			g.blame(lost(blame.Hypervisor, "see "+filepath.Join(g.vm.Spec.Dir, vm.StderrFile), "QEMU died at the end: %s", exit))
+		}
 	}
 	if reason := g.shutdown.Load(); reason != nil {
 		e.Shutdown = *reason
