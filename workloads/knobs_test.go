@@ -89,6 +89,29 @@ func TestStops(t *testing.T) {
 	}
 }
 
+// TestRollbackSparesTheDead: steps of a dead CPU are never told to fail.
+func TestRollbackSparesTheDead(t *testing.T) {
+	for name, want := range map[string]bool{"slub:dead": true, "cpuidle/pseries:DEAD": true, "smpcfd:prepare": false, "deadline:online": false} {
+		if got := onlyDead(cpuState{1, name}); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	tree := sysfs.Tree(t.TempDir())
+	for _, file := range []string{"online", "hotplug/fail"} {
+		writeFile(t, tree, "sys/devices/system/cpu/cpu1/"+file, "")
+	}
+	rng := rand.New(rand.NewPCG(1, 1))
+	states := []cpuState{{7, "a:dead"}, {8, "b:prepare"}, {9, "c:dead"}}
+	for range 50 {
+		if err := rollback(context.Background(), cpuStates{tree: tree}, 1, states, rng); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := tree.Text("sys/devices/system/cpu/cpu1/hotplug/fail"); err != nil || got != "8" {
+			t.Fatalf("step %s is to fail, %v", got, err)
+		}
+	}
+}
+
 // TestCPUStatesBringBack: whatever a round does, the CPU ends up online, with
 // nothing left to fail.
 func TestCPUStatesBringBack(t *testing.T) {

@@ -7,8 +7,9 @@
  * pcplists, the watermark still fails, drain_all_pages() runs. Fault injection
  * (fail_page_alloc) does not get there, it fails before reclaim.
  *
- * Since the balloon always has something to give, the OOM killer has no
- * business here.
+ * Reclaim doesn't count what a shrinker could give (zone_reclaimable_pages()),
+ * so the page allocator calls for the OOM killer as soon as one pass was not
+ * enough; the balloon then gives more, and nobody is killed.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -23,6 +24,8 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/nodemask.h>
+#include <linux/notifier.h>
+#include <linux/oom.h>
 #include <linux/sched.h>
 #include <linux/shrinker.h>
 #include <linux/spinlock.h>
@@ -162,6 +165,30 @@ static unsigned long storm_scan(struct shrinker *s, struct shrink_control *sc)
 	return freed ? freed : SHRINK_STOP;
 }
 
+/* What the balloon gives instead of a victim. */
+#define STORM_OOM_GIVE	((16UL << 20) >> PAGE_SHIFT)
+
+static int storm_oom(struct notifier_block *nb, unsigned long unused, void *arg)
+{
+	unsigned long *freed = arg, some, all = 0;
+
+	while (all < STORM_OOM_GIVE) {
+		some = storm_give(&storm_pages, 0);
+		if (!some)
+			some = storm_give(&storm_ballast, storm_order());
+		if (!some)
+			break;
+		all += some;
+	}
+	*freed += all;
+	atomic_long_add(all, &given);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block storm_oom_nb = {
+	.notifier_call = storm_oom,
+};
+
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
 static struct shrinker *storm_shrinker;
 
@@ -276,21 +303,30 @@ static int __init storm_start(void)
 	err = storm_register();
 	if (err)
 		return err;
+	err = register_oom_notifier(&storm_oom_nb);
+	if (err)
+		goto unregister;
 	for (i = 0; i < threads; i++) {
 		task = kthread_run(storm_run, (void *)i, "plugstorm_prs/%lu", i);
 		if (IS_ERR(task)) {
-			storm_stop();
-			storm_unregister();
-			return PTR_ERR(task);
+			err = PTR_ERR(task);
+			goto stop;
 		}
 		storm_task[i] = task;
 	}
 	return 0;
+stop:
+	storm_stop();
+	unregister_oom_notifier(&storm_oom_nb);
+unregister:
+	storm_unregister();
+	return err;
 }
 
 static void __exit storm_exit(void)
 {
 	storm_stop();
+	unregister_oom_notifier(&storm_oom_nb);
 	storm_unregister();
 }
 
