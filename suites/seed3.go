@@ -26,7 +26,7 @@ var Seed3 = schedule.Scenarios.Register(&schedule.Scenario{
 	KernelArgs: []string{"memhp_default_state=offline", "movable_node"},
 	Workloads: []op.WorkloadStart{
 		workload(workloads.BlockRacer, 0, 3),
-		workload(workloads.DLPAR, 10, 1),
+		workload(workloads.DLPAR, 3, 1),
 		workload(workloads.MemoryReaders, 8, 1), // of memmaps, too, that were never initialised
 	},
 	Lanes: []schedule.Lane{

@@ -39,7 +39,7 @@ func (g *guest) collect(why error) {
 		g.sysrq(ctx, 'w')
 	}
 	g.readRules(ctx)
-	g.waitQuiet(ctx)
+	g.letSpeak(ctx) // not for ever: there are kernels and workloads that never fall silent
 	g.live.settle(0)
 }
 
