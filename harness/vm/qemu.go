@@ -47,6 +47,14 @@ func startQEMU(ctx context.Context, s Spec) (*VM, error) {
 // why.
 const lastWords = time.Second
 
+func (v *VM) awaitLastWords(ctx context.Context) {
+	select {
+	case <-v.process.Ended():
+	case <-time.After(lastWords):
+	case <-ctx.Done():
+	}
+}
+
 // connect opens the monitor and the agent's channels. QEMU ending meanwhile
 // is an error at once.
 func (v *VM) connect(ctx context.Context) error {
@@ -71,11 +79,7 @@ func (v *VM) connect(ctx context.Context) error {
 	if v.Monitor != nil {
 		_ = v.Monitor.Close()
 	}
-	select {
-	case <-v.process.Ended():
-	case <-time.After(lastWords):
-	case <-ctx.Done():
-	}
+	v.awaitLastWords(ctx)
 	select {
 	case <-v.process.Ended():
 		return blame.Errorf(blame.Hypervisor, "run "+filepath.Join(v.Spec.Dir, CommandFile)+" by hand to see it again",

@@ -4,6 +4,7 @@ package vm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -143,6 +144,10 @@ func (v *VM) WaitAgent(ctx context.Context) (agent.Hello, error) {
 		p := Pace{Boot: boot, Starved: v.HostTime().Starved(HostTime{})}
 		v.tempo.set(float64(boot)/float64(v.Spec.Machine.BootReference), p.unstarved(v.Spec.Machine))
 		return hello, nil
+	}
+	var hungUp *agent.ChannelError
+	if errors.As(err, &hungUp) {
+		v.awaitLastWords(ctx) // QEMU's end closes the channel before it is an end
 	}
 	select {
 	case <-v.process.Ended():
