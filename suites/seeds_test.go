@@ -35,7 +35,7 @@ var hunts = []hunt{
 	{"seed0", "x86_64", "s0a", needsCPUs, false},
 	{"seed0", "pseries", "s0a", And(needsCPUs, in("pseries_lpar_resize_hpt")), true},
 	{"seed0", "pseries", "s0b", And(needsCPUs, in("pseries_lpar_resize_hpt")), false},
-	{"seed0", "x86_64", "s0c", lockdepOf("cpu_hotplug_lock", "pcp_batch_high_lock"), false},
+	{"seed0", "x86_64", "s0c", Or(lockdepOf("cpu_hotplug_lock", "pcp_batch_high_lock"), needsCPUs), false},
 	{"seed0", "pseries", "s0c", Or(lockdepOf("cpu_hotplug_lock", "pcp_batch_high_lock"), needsCPUs), false},
 	{"seed0", "pseries", "c02", And(lockdepOf("cpu_hotplug_lock"), in("pseries_lpar_resize_hpt")), false},
 	{"seed0", "x86_64", "c29", And(lockdepOf("cpu_hotplug_lock"), in("build_all_zonelists")), false},
@@ -54,8 +54,6 @@ var hunts = []hunt{
 	{"seed4", "pseries", "s4d", lockdepOf("cpu_hotplug_lock", "slab_mutex"), false},
 	{"seed4", "x86_64", "c04", lockdepOf("memory_tier_lock"), false},
 	{"seed4", "pseries", "c04", lockdepOf("memory_tier_lock"), false},
-	{"seed4", "x86_64", "c10", And(titled("BUG: "), in("stable_page_flags")), false},
-	{"seed4", "pseries", "c10", And(titled("BUG: "), in("stable_page_flags")), false},
 }
 
 // Each seed's scenario finds its plants. `ginkgo --label-filter=seed1 ./suites`
@@ -70,6 +68,15 @@ var _ = Describe("a seed's scenario", func() {
 			_, code, r := tryRun("--machine", h.machine, "--suite", h.suite, "--plant", h.plant, "--seed", "1", "--first", "--duration", "120s")
 			Expect(code).To(Equal(1))
 			Expect(r.unknown()).To(ContainElement(h.finding))
+		})
+	}
+
+	// What c10 does to a reader of /proc/kpageflags looks exactly like a race of the
+	// unmodified kernel, known issue kpageflags-offline-memmap, and is counted as it.
+	for _, machine := range []string{"x86_64", "pseries"} {
+		It("seed4 meets c10 on "+machine, Label("seed4", machine, "c10", "plant", "on-demand"), func() {
+			_, _, r := tryRun("--machine", machine, "--suite", "seed4", "--plant", "c10", "--seed", "1", "--duration", "120s")
+			Expect(r.Machines[0].Findings).To(ContainElement(And(titled("BUG: "), in("stable_page_flags"))))
 		})
 	}
 
