@@ -4,6 +4,7 @@ package splat
 
 import (
 	"regexp"
+	"strings"
 
 	"plugstorm/harness/lockdep"
 )
@@ -12,7 +13,8 @@ import (
 var LockRule = register(&Detector{
 	Name: "lockrule",
 	Doc: "A locking rule broken, as the rule checker module found by a probe on the function (workloads/kmod). " +
-		"Identity: the rule as printed, without addresses and numbers.",
+		"Identity: the rule as printed, without addresses and numbers; where a lock is forbidden, with who called the function, " +
+		"since it is this caller that takes two locks in the wrong order. Where a lock is missing it may be any caller's caller's.",
 	Anchors: []string{"LOCKRULE:"},
 	Begins:  lockRuleRE.MatchString,
 	Read: func(r *Report, f *Finding) {
@@ -20,6 +22,9 @@ var LockRule = register(&Detector{
 		f.Type, f.Title = TypeLockRule, "LOCKRULE: "+text
 		f.Stack = r.traceStack(0)
 		f.Identity = "lockrule: " + text
+		if strings.Contains(text, " forbidden, ") && len(f.Stack) > 1 {
+			f.Identity += " in " + f.Stack[1]
+		}
 		if locks, ok := lockdep.ParseWarning(r.Messages(), ""); ok {
 			f.Locks = locks
 		}
