@@ -129,3 +129,17 @@ func pick[T any](rng *rand.Rand, from []T) (T, error) {
 	}
 	return from[rng.IntN(len(from))], nil
 }
+
+// pickNode draws a node of one of the kernel's lists of them ("online",
+// "has_memory"). ENOENT says that the kernel has no NUMA.
+func pickNode(tree sysfs.Tree, list string, rng *rand.Rand) (int, error) {
+	text, err := tree.Text("sys/devices/system/node", list)
+	if err != nil {
+		return 0, err
+	}
+	nodes, err := sysfs.ParseList(text)
+	if err != nil {
+		return 0, err
+	}
+	return pick(rng, nodes)
+}

@@ -88,15 +88,7 @@ func (r memoryReaders) block(rng *rand.Rand) (uint64, error) {
 }
 
 func (r memoryReaders) readNode(rng *rand.Rand) error {
-	text, err := r.tree.Text("sys/devices/system/node/online")
-	if err != nil {
-		return err
-	}
-	nodes, err := sysfs.ParseList(text)
-	if err != nil {
-		return err
-	}
-	node, err := pick(rng, nodes)
+	node, err := pickNode(r.tree, "online", rng)
 	if err != nil {
 		return err
 	}

@@ -38,18 +38,10 @@ func (n nodeMigrate) run(ctx context.Context, p agent.Params, m agent.Meter) err
 			return nil, fmt.Errorf("mmap: %w", err)
 		}
 		return func(_ context.Context, rng *rand.Rand) error {
-			text, err := n.tree.Text("sys/devices/system/node/has_memory")
+			node, err := pickNode(n.tree, "has_memory", rng)
 			if errors.Is(err, unix.ENOENT) {
 				return errIdle // no NUMA
 			}
-			if err != nil {
-				return err
-			}
-			nodes, err := sysfs.ParseList(text)
-			if err != nil {
-				return err
-			}
-			node, err := pick(rng, nodes)
 			if err != nil {
 				return err
 			}
