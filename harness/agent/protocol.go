@@ -65,6 +65,7 @@ const (
 	MethodSetCPU        = "set-cpu"        // SetCPUParams -> nil
 	MethodFailWorkers   = "fail-workers"   // FailWorkersParams -> nil
 	MethodZones         = "zones"          // ZonesParams -> ZonesReply
+	MethodBlocked       = "blocked"        // nil -> BlockedReply
 	MethodStartWorkload = "start-workload" // StartWorkloadParams -> nil
 	MethodStopWorkload  = "stop-workload"  // StopWorkloadParams -> WorkloadStats
 	MethodReadFile      = "read-file"      // FileParams -> FileReply
@@ -196,6 +197,19 @@ type ZoneBlock struct {
 	ID   uint64 `json:"id"`
 	Node int    `json:"node"`
 	Zone string `json:"zone"` // empty when it is in no zone or in several
+}
+
+// BlockedReply lists the tasks that sleep uninterruptibly just now, kernel
+// threads too: at most 64 of them.
+type BlockedReply struct {
+	Tasks []BlockedTask `json:"tasks"`
+}
+
+// A BlockedTask has not run since it was last seen if its Switches are the same.
+type BlockedTask struct {
+	PID      int    `json:"pid"`
+	Name     string `json:"name"`
+	Switches uint64 `json:"switches"` // how often it has left a CPU
 }
 
 // StartWorkloadParams starts the workload Name as instance ID.

@@ -32,7 +32,9 @@ func (g *guest) collect(why error) {
 		}
 		g.recordZones(ctx, false)
 		g.stopWorkloads(ctx)
-		g.recordZones(ctx, true)
+		if !g.stuck() {
+			g.recordZones(ctx, true)
+		}
 	} else {
 		g.letSpeak(ctx)
 		g.sysrq(ctx, 'd')

@@ -54,8 +54,9 @@ type guest struct {
 	identity []string     // of its snapshot; nil if it isn't to have one
 	beats    atomic.Bool  // a heartbeat of its agent has come
 	number   int
-	scenario *schedule.Scenario // the run's, or this guest's part of it
-	ctx      context.Context
+	scenario *schedule.Scenario      // the run's, or this guest's part of it
+	run      context.Context         // of the whole run
+	ctx      context.Context         // of its storm
 	end      context.CancelCauseFunc // ends the guest's storm; the first cause counts
 	live     *live                   // what the console says, as it says it
 	shutdown atomic.Pointer[string]  // the reason of QEMU's SHUTDOWN event
@@ -69,7 +70,7 @@ type guest struct {
 func (r *runner) oneGuest(parent context.Context) error {
 	ctx, end := context.WithCancelCause(parent)
 	defer end(nil)
-	g := &guest{runner: r, number: r.guest, scenario: r.cfg.Scenario.Part(r.cfg.Case.Seed, r.guest), ctx: ctx, end: end}
+	g := &guest{runner: r, number: r.guest, scenario: r.cfg.Scenario.Part(r.cfg.Case.Seed, r.guest), run: parent, ctx: ctx, end: end}
 	g.live = newLive(g.onComplaint)
 	r.progress("booting")
 	if err := g.start(); err != nil {
@@ -180,6 +181,9 @@ func (g *guest) up(ctx context.Context, hello agent.Hello) {
 	}
 }
 
+// hungTaskTimeout is where the kernel is told it (kernel/hung_task.c).
+const hungTaskTimeout = "/proc/sys/kernel/hung_task_timeout_secs"
+
 // hungTask is the guest kernel's hung-task timeout on the reference host.
 const hungTask = time.Minute
 
@@ -190,12 +194,13 @@ const hungTaskLooks = 8
 // stretchHungTask fits the kernel's hung-task timeout to the guest's slowness.
 func (g *guest) stretchHungTask(ctx context.Context) {
 	seconds := int(g.vm.Deadline(hungTask).Seconds())
-	for _, file := range []agent.FileParams{
-		{Path: "/proc/sys/kernel/hung_task_check_interval_secs", Data: strconv.Itoa(seconds / hungTaskLooks)},
-		{Path: "/proc/sys/kernel/hung_task_timeout_secs", Data: strconv.Itoa(seconds)},
-	} {
-		_ = g.vm.Agent.Call(ctx, agent.MethodWriteFile, file, nil) // a kernel without it is in Hello.Missing
-	}
+	// A kernel without them is in Hello.Missing.
+	_ = g.writeFile(ctx, "/proc/sys/kernel/hung_task_check_interval_secs", strconv.Itoa(seconds/hungTaskLooks))
+	_ = g.writeFile(ctx, hungTaskTimeout, strconv.Itoa(seconds))
+}
+
+func (g *guest) writeFile(ctx context.Context, path, data string) error {
+	return g.vm.Agent.Call(ctx, agent.MethodWriteFile, agent.FileParams{Path: path, Data: data}, nil)
 }
 
 // close ends QEMU and writes down how it ended.

@@ -213,16 +213,20 @@ func (g *guest) askQEMU(ctx context.Context) (status string, err error) {
 		"QEMU does not answer its monitor for %s: %v", qmpLimit, err)
 }
 
-// stopWorkloads stops the scenario's workloads so that they clean up under
-// our eyes, and records what they did.
+// stopWorkloads stops the scenario's workloads, all at once, so that they clean
+// up under our eyes, and records what they did.
 func (g *guest) stopWorkloads(ctx context.Context) {
+	var all sync.WaitGroup
+	defer all.Wait()
 	for _, w := range g.scenario.Workloads {
-		var stats agent.WorkloadStats
-		params := agent.StopWorkloadParams{ID: w.ID, LimitMS: g.vm.Deadline(stopLimit).Milliseconds()}
-		if err := g.vm.Agent.Call(ctx, agent.MethodStopWorkload, params, &stats); err != nil {
-			continue // it never started, or the guest is gone: both are recorded elsewhere
-		}
-		text, _ := json.Marshal(stats)
-		g.history.Add(history.Event{Type: history.Workload, Guest: g.number, Text: string(text)})
+		all.Go(func() {
+			var stats agent.WorkloadStats
+			params := agent.StopWorkloadParams{ID: w.ID, LimitMS: g.vm.Deadline(stopLimit).Milliseconds()}
+			if err := g.vm.Agent.Call(ctx, agent.MethodStopWorkload, params, &stats); err != nil {
+				return // it never started, or the guest is gone, or it doesn't die: see stuck
+			}
+			text, _ := json.Marshal(stats)
+			g.history.Add(history.Event{Type: history.Workload, Guest: g.number, Text: string(text)})
+		})
 	}
 }

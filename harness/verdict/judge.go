@@ -56,7 +56,8 @@ type guestTrace struct {
 	marks          []mark        // by offset
 	host           []sample      // by time
 	steps          map[int]*stepTrace
-	rules          *ruleTrace // nil: the checker was not to be there
+	rules          *ruleTrace     // nil: the checker was not to be there
+	stuck          *history.Event // tasks stayed blocked after its storm
 }
 
 // A mark says when the console byte at offset came.
@@ -113,6 +114,8 @@ func (j *judge) event(e history.Event) {
 		}
 	case history.Silent:
 		j.own(e, "the guest went silent", "harness:silent")
+	case history.Stuck:
+		j.guest(e.Guest).stuck = &e
 	case history.Workload:
 		var stats agent.WorkloadStats
 		if json.Unmarshal([]byte(e.Text), &stats) == nil {
@@ -190,8 +193,10 @@ func AboutKernel(f splat.Finding) bool {
 	return f.Type != splat.TypeLostSight && f.Title != splat.InitDied
 }
 
-// consoleFindings reads a guest's console log.
+// consoleFindings reads a guest's console log. That its tasks were stuck is a
+// finding by itself only if the kernel has not said so.
 func (j *judge) consoleFindings(number int, g *guestTrace) {
+	explained := false
 	for _, f := range splat.Find(j.in.Consoles[number]) {
 		at := g.when(f.Start)
 		switch {
@@ -202,8 +207,12 @@ func (j *judge) consoleFindings(number int, g *guestTrace) {
 			// translation that TCG mixed up all look like this.
 			j.fault(at, fmt.Sprintf("guest %d: PID 1, our agent, died", number), "read the end of its console; replay under KVM if you can")
 		default:
+			explained = explained || f.Type == splat.TypeHang
 			j.add(number, at, f)
 		}
+	}
+	if g.stuck != nil && !explained {
+		j.own(*g.stuck, "tasks stay blocked after the storm", "harness:stuck")
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"plugstorm/harness/history"
 	"plugstorm/harness/op"
+	"plugstorm/harness/splat"
 	"plugstorm/harness/verdict"
 )
 
@@ -95,6 +96,19 @@ func TestSightings(t *testing.T) {
 	}
 }
 
+// TestStuckExplained: where the kernel says which tasks hang, that is the finding.
+func TestStuckExplained(t *testing.T) {
+	hung := "[   30.1][   T20] INFO: task kcompactd1:41 blocked for more than 10 seconds.\n" +
+		"[   30.1][   T20]       Not tainted 6.12.117-plugstorm #1\n" +
+		"[   30.1][   T20] \"echo 0 > /proc/sys/kernel/hung_task_timeout_secs\" disables this message.\n" +
+		"[   30.1][   T20] task:kcompactd1      state:D stack:0     pid:41    tgid:41    ppid:2      flags:0x00004000\n" +
+		"[   30.1][   T20] Call Trace:\n[   30.1][   T20]  <TASK>\n[   30.1][   T20]  __schedule+0x1/0x2\n[   30.1][   T20]  get_online_mems+0x1/0x2\n[   30.1][   T20]  kcompactd+0x1/0x2\n[   30.1][   T20]  </TASK>\n"
+	f := only(t, begin().guest(1, 1).at(50, history.Event{Type: history.Stuck, Guest: 1, Text: "blocked"}).say(1, 60, hung).judge())
+	if f.Type != splat.TypeHang || f.Detector == "harness" {
+		t.Errorf("%+v", f)
+	}
+}
+
 // TestOwnFindings: what the console can't say is a finding as well.
 func TestOwnFindings(t *testing.T) {
 	for _, tt := range []struct {
@@ -106,6 +120,8 @@ func TestOwnFindings(t *testing.T) {
 			begin().guest(1, 1).step(1, 20, 50, addDIMM("dimm0"), op.Hung)},
 		{"silent", "the guest went silent", "HANG", "harness:silent", false,
 			begin().guest(1, 1).at(50, history.Event{Type: history.Silent, Guest: 1, Text: "no heartbeat for 39s"})},
+		{"stuck", "tasks stay blocked after the storm", "HANG", "harness:stuck", false,
+			begin().guest(1, 1).at(50, history.Event{Type: history.Stuck, Guest: 1, Text: "blocked for 15s after the storm: kworker/0:1/10"})},
 		{"reset", "unexpected reboot", "REBOOT", "harness:guest-reset", true, begin().guest(1, 1).end(1, 50, "guest-reset")},
 		{"shutdown", "unexpected shutdown", "REBOOT", "harness:guest-shutdown", true, begin().guest(1, 1).end(1, 50, "guest-shutdown")},
 		{"panic", "the guest told QEMU of a panic", "REBOOT", "harness:guest-panic", true, begin().guest(1, 1).end(1, 50, "guest-panic")},
