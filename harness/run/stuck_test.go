@@ -30,7 +30,9 @@ func TestStuck(t *testing.T) {
 			}
 			return []agent.BlockedTask{{PID: 7, Name: "exe", Switches: 3}}
 		}, "", [2]time.Duration{12 * time.Second, 16 * time.Second}},
-		{"another one each time", func(look int) []agent.BlockedTask { return []agent.BlockedTask{{PID: 7, Name: "exe", Switches: uint64(look)}} },
+		{"another one each time", func(look int) []agent.BlockedTask {
+			return []agent.BlockedTask{{PID: 7, Name: "exe", Switches: uint64(look)}}
+		},
 			"", [2]time.Duration{10 * time.Second, 14 * time.Second}},
 		{"for ever", func(look int) []agent.BlockedTask {
 			return []agent.BlockedTask{{PID: 7, Name: "exe", Switches: uint64(look)}, {PID: 9, Name: "kworker/0:1", Switches: 5}}
