@@ -35,7 +35,7 @@ const (
 	Complaint  Type = "complaint"   // Guest, Text: title; the live scanner saw one, the judge looks for itself
 	Blind      Type = "blind"       // Guest, Text: from here on lockdep checks nothing in this guest
 	Silent     Type = "silent"      // Guest, Text: QEMU runs, and neither console nor agent show life
-	Stuck      Type = "stuck"       // Guest, Text: which tasks stayed blocked although nobody asked the guest for anything any more
+	Stuck      Type = "stuck"       // Guest, Stuck, Text: tasks don't go on, and no time will change that
 	Host       Type = "host"        // Guest, Starved: how the host has treated QEMU since the last such event
 	Workload   Type = "workload"    // Guest, Text: a workload ended by itself, or what it did
 	Zones      Type = "zones"       // Guest, Text: a zones.Report in JSON
@@ -78,6 +78,19 @@ type Event struct {
 	Case     *Case  `json:"case,omitempty"`
 
 	Rules *RuleCheck `json:"rules,omitempty"`
+	Stuck *Tasks     `json:"stuck,omitempty"`
+}
+
+// Tasks are some that were blocked and did not run for a moment in all of For.
+type Tasks struct {
+	PIDs []int         `json:"pids"`
+	For  time.Duration `json:"for_ns"`
+
+	// From and To are the part of the console on which the kernel, asked while
+	// they stood still, shows them and all locks. Both are 0 if it wasn't: then
+	// nobody asked anything else of the guest in all of For.
+	From int64 `json:"from,omitempty"`
+	To   int64 `json:"to,omitempty"`
 }
 
 // A Case is what a run was asked to do, and on what.

@@ -67,6 +67,7 @@ func everyType(t *testing.T) []history.Event {
 		{Type: history.Complaint, Guest: 1, Text: "WARNING in <b>\x1b[31m\n\u202e" + "x"},
 		{Type: history.Blind, Guest: 1, Text: "possible deadlock"},
 		{Type: history.Silent, Guest: 1, Text: "no heartbeat"},
+		{Type: history.Stuck, Guest: 1, Text: "they wait for each other", Stuck: &history.Tasks{PIDs: []int{7, 9}, For: time.Second, From: 10, To: 99}},
 		{Type: history.Snapshot, Guest: 1, Text: "thrown away: it is not what was saved"},
 		{Type: history.Host, Guest: 1, Starved: 0.25},
 		{Type: history.Workload, Guest: 1, Text: `{"name":"slab-storm","rounds":7}`},

@@ -35,6 +35,8 @@ func (g *guest) collect(why error) {
 		if !g.stuck() {
 			g.recordZones(ctx, true)
 		}
+	} else if g.deadlock.Load() {
+		g.makeSpeak(ctx)
 	} else {
 		g.letSpeak(ctx)
 		g.sysrq(ctx, 'd')

@@ -53,6 +53,7 @@ type guest struct {
 	hello    *agent.Hello // of a guest that was restored: it is up when it is started
 	identity []string     // of its snapshot; nil if it isn't to have one
 	beats    atomic.Bool  // a heartbeat of its agent has come
+	deadlock atomic.Bool  // some of its tasks wait for each other
 	number   int
 	scenario *schedule.Scenario      // the run's, or this guest's part of it
 	run      context.Context         // of the whole run

@@ -30,6 +30,7 @@ func (g *guest) storm() error {
 	defer timer.Stop()
 	var lanes sync.WaitGroup
 	g.side.Go(g.watchHealth)
+	g.side.Go(g.watchDeadlock)
 	g.startWorkloads()
 	for _, lane := range schedule.LanesOf(g.lanes, g.cfg.Scenario, g.scenario) {
 		lanes.Go(func() { g.runLane(lane) })

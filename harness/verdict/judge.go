@@ -57,7 +57,7 @@ type guestTrace struct {
 	host           []sample      // by time
 	steps          map[int]*stepTrace
 	rules          *ruleTrace     // nil: the checker was not to be there
-	stuck          *history.Event // tasks stayed blocked after its storm
+	stuck          *history.Event // tasks stayed blocked, and nothing shows a cycle
 }
 
 // A mark says when the console byte at offset came.
@@ -115,7 +115,7 @@ func (j *judge) event(e history.Event) {
 	case history.Silent:
 		j.own(e, "the guest went silent", "harness:silent")
 	case history.Stuck:
-		j.guest(e.Guest).stuck = &e
+		j.stuck(e)
 	case history.Workload:
 		var stats agent.WorkloadStats
 		if json.Unmarshal([]byte(e.Text), &stats) == nil {
@@ -214,6 +214,23 @@ func (j *judge) consoleFindings(number int, g *guestTrace) {
 	if g.stuck != nil && !explained {
 		j.own(*g.stuck, "tasks stay blocked after the storm", "harness:stuck")
 	}
+}
+
+// stuck takes in that tasks don't go on. If the kernel showed what they wait
+// for, its answer is read again.
+func (j *judge) stuck(e history.Event) {
+	if e.Stuck == nil {
+		return
+	}
+	g := j.guest(e.Guest)
+	console := j.in.Consoles[e.Guest]
+	if from, to := e.Stuck.From, e.Stuck.To; 0 <= from && from < to && to <= int64(len(console)) {
+		if f, ok := splat.Deadlock(console[from:to], e.Stuck.PIDs); ok {
+			j.add(e.Guest, e.At, f)
+			return
+		}
+	}
+	g.stuck = &e
 }
 
 // fault files something that is not known to be the kernel's.

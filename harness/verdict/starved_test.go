@@ -19,7 +19,9 @@ func TestStarved(t *testing.T) {
 		return r.at(at, history.Event{Type: history.Host, Guest: guest, Starved: share})
 	}
 	hung := func() *record { return clean().step(1, 70, 100, addDIMM("dimm1"), op.Hung) }
-	stuck := func() *record { return clean().at(100, history.Event{Type: history.Stuck, Guest: 1, Text: "blocked"}) }
+	stuck := func() *record {
+		return clean().at(100, history.Event{Type: history.Stuck, Guest: 1, Stuck: &history.Tasks{PIDs: []int{41}, For: 15 * second}})
+	}
 	silent := clean().at(100, history.Event{Type: history.Silent, Guest: 1, Text: "no heartbeat"})
 	stall := clean().say(1, 100, "[   98.000000][    C1] watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [kworker/1:2:77]\n")
 	abba, err := os.ReadFile("../splat/testdata/hung_task/x86-abba.txt")
