@@ -19,17 +19,22 @@ import (
 	"plugstorm/harness/vm"
 )
 
-// All of these are stretched by the guest's slowness.
+// suspectAfter is how long tasks may be blocked, without running for a moment,
+// before the kernel is asked who holds what. Not stretched: to ask too early
+// costs a few lines on the console.
+const suspectAfter = 5 * time.Second
+
+// These are stretched by the guest's slowness.
 const (
 	// stuckLook is the pause between two looks at the blocked tasks.
 	stuckLook = time.Second
 
-	// suspectAfter is how long tasks may be blocked, without running for a
-	// moment, before the kernel is asked who holds what.
-	suspectAfter = 5 * time.Second
-
 	// suspectAgain is how long nobody is asked again after that.
 	suspectAgain = 15 * time.Second
+
+	// confirmAfter is how long a cycle must last after the kernel has shown it.
+	// A thread that is known by its name only may be another one's twin.
+	confirmAfter = 2 * time.Second
 
 	// stuckAfter is how long a task may stay blocked in a guest whose storm is over.
 	stuckAfter = 15 * time.Second
@@ -76,7 +81,7 @@ func (g *guest) watchDeadlock() {
 	for pause(g.ctx, g.vm.Deadline(stuckLook)) {
 		tasks, _ := g.blocked(g.ctx) // one that doesn't answer is watchHealth's
 		still.look(tasks)
-		if len(still.of(g.vm.Deadline(suspectAfter))) == 0 || time.Since(asked) < g.vm.Deadline(suspectAgain) {
+		if len(still.of(suspectAfter)) == 0 || time.Since(asked) < g.vm.Deadline(suspectAgain) {
 			continue
 		}
 		asked = time.Now()
@@ -88,16 +93,16 @@ func (g *guest) watchDeadlock() {
 
 // deadlocked asks the kernel who holds what, and looks in its answer for tasks
 // that wait for each other. They must have stood still since before the kernel
-// was asked, and must still do so suspectAfter later. Then it is a complaint.
+// was asked, and must still do so confirmAfter later. Then it is a complaint.
 func (g *guest) deadlocked(ctx context.Context, still standstill) bool {
-	tasks := still.of(g.vm.Deadline(suspectAfter))
+	tasks := still.of(suspectAfter)
 	g.live.record()
 	g.sysrq(ctx, 'd')
 	g.sysrq(ctx, 'w')
 	g.letSpeak(ctx)
 	said, from, to := g.live.play()
 	found, ok := splat.Deadlock(said, pids(tasks))
-	if !ok || !pause(ctx, g.vm.Deadline(suspectAfter)) {
+	if !ok || !pause(ctx, g.vm.Deadline(confirmAfter)) {
 		return false
 	}
 	now, _ := g.blocked(ctx)
@@ -108,7 +113,7 @@ func (g *guest) deadlocked(ctx context.Context, still standstill) bool {
 	}
 	g.history.Add(history.Event{
 		Type: history.Stuck, Guest: g.number, Text: "they wait for each other: " + names(tasks),
-		Stuck: &history.Tasks{PIDs: pids(tasks), For: g.vm.Deadline(2 * suspectAfter), From: from, To: to},
+		Stuck: &history.Tasks{PIDs: pids(tasks), For: suspectAfter + g.vm.Deadline(confirmAfter), From: from, To: to},
 	})
 	g.deadlock.Store(true)
 	g.onComplaint(found)
@@ -122,7 +127,7 @@ func (g *guest) deadlocked(ctx context.Context, still standstill) bool {
 // it is recorded, and the kernel is made to speak. It reports whether there are
 // such tasks.
 func (g *guest) stuck() bool {
-	ctx, cancel := context.WithTimeout(g.run, g.vm.Deadline(2*suspectAfter+stuckAfter+stuckWords+collectLimit))
+	ctx, cancel := context.WithTimeout(g.run, g.vm.Deadline(confirmAfter+stuckAfter+stuckWords+collectLimit))
 	defer cancel()
 	now, err := g.blocked(ctx)
 	still := standstill{}
@@ -136,7 +141,7 @@ func (g *guest) stuck() bool {
 			g.makeSpeak(ctx)
 			return true
 		}
-		if !asked && len(still.of(g.vm.Deadline(suspectAfter))) > 0 {
+		if !asked && len(still.of(suspectAfter)) > 0 {
 			if asked = true; g.deadlocked(ctx, still) {
 				g.makeSpeak(ctx)
 				return true

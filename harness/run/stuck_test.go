@@ -120,7 +120,7 @@ func TestDeadlock(t *testing.T) {
 			return tasks
 		}, false},
 		{"one of them goes on after it was asked", func(at time.Duration, look int) []agent.BlockedTask {
-			if tasks := both(at, look); at < 8*time.Second || at > 40*time.Second {
+			if tasks := both(at, look); at < 6*time.Second || at > 40*time.Second {
 				return tasks
 			}
 			return both(at, look)[:1]
