@@ -69,6 +69,13 @@ func (l *live) record() {
 	l.tape = []byte{}
 }
 
+// recorded reports whether a text is on the tape.
+func (l *live) recorded(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Contains(l.tape, []byte(text))
+}
+
 // play returns what was recorded, and where on the console it lies.
 func (l *live) play() (tape []byte, from, to int64) {
 	l.mu.Lock()

@@ -99,7 +99,7 @@ func (g *guest) deadlocked(ctx context.Context, still standstill) bool {
 	g.live.record()
 	g.sysrq(ctx, 'd')
 	g.sysrq(ctx, 'w')
-	g.letSpeak(ctx)
+	g.awaitAnswer(ctx)
 	said, from, to := g.live.play()
 	found, ok := splat.Deadlock(said, pids(tasks))
 	if !ok || !pause(ctx, g.vm.Deadline(confirmAfter)) {
@@ -118,6 +118,18 @@ func (g *guest) deadlocked(ctx context.Context, still standstill) bool {
 	g.deadlock.Store(true)
 	g.onComplaint(found)
 	return true
+}
+
+// blockedHeading begins the answer to SysRq-w (drivers/tty/sysrq.c).
+const blockedHeading = "Show Blocked State"
+
+// awaitAnswer waits until the kernel has answered a SysRq-w, for a while.
+func (g *guest) awaitAnswer(ctx context.Context) {
+	short, cancel := context.WithTimeout(ctx, g.vm.Deadline(sysrqLimit))
+	defer cancel()
+	for !g.live.recorded(blockedHeading) && pause(short, quietAfter/5) {
+	}
+	g.letSpeak(ctx)
 }
 
 // stuck sees to it that no hang goes unnoticed because the guest's time was up

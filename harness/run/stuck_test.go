@@ -72,7 +72,7 @@ func TestStuck(t *testing.T) {
 				return nil
 			}
 			return []agent.BlockedTask{{PID: 7, Name: "exe", Switches: 3}}
-		}, "", 14 * time.Second, 18 * time.Second},
+		}, "", 14 * time.Second, 25 * time.Second},
 		{"it runs now and then", func(_ time.Duration, look int) []agent.BlockedTask {
 			return []agent.BlockedTask{{PID: 7, Name: "exe", Switches: uint64(look)}}
 		}, "", 10 * time.Second, 12 * time.Second},
@@ -131,7 +131,7 @@ func TestDeadlock(t *testing.T) {
 			b := &blockage{tasks: tt.tasks, says: console(t, "abba")}
 			r := play{duration: 30 * time.Second, character: b.character, until: func(f splat.Finding) bool {
 				found = append(found, f)
-				return false
+				return true
 			}}.perform(t)
 			events := r.steps(history.Stuck, 1)
 			proven := len(events) > 0 && events[0].Stuck.To > 0
