@@ -37,8 +37,9 @@ var rooms = []room{
 	{"harness/qmp", base, "a protocol: it speaks to QEMU without knowing machines"},
 	{"harness/console", base, "bytes to lines: it doesn't know what the lines mean"},
 	{"harness/agent", base, "host and guest share it, so it may hold neither's side"},
-	{"harness/lockdep", base, "the kernel's lock order as data, of use without a VM or a console"},
-	{"harness/symbols", base + " harness/console", "places in the source, from ELF files and text, of use without a run"},
+	{"harness/frame", "", "what the kernel prints of functions: every reader of its text needs it, so it needs none"},
+	{"harness/lockdep", base + " harness/frame", "the kernel's lock order as data, of use without a VM or a console"},
+	{"harness/symbols", base + " harness/console harness/frame", "places in the source, from ELF files and text, of use without a run"},
 
 	{"harness/rules", base, "rules about locks and what the checker saw, as data, of use without a VM"},
 	{"harness/waitfor", base + " harness/lockdep", "who waits for whom, as data, of use without a VM or a console"},
