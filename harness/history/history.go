@@ -57,6 +57,7 @@ type Event struct {
 	Outcome op.Outcome     `json:"outcome,omitempty"`
 
 	Restored bool `json:"restored,omitempty"` // the guest goes on from a snapshot instead of booting
+	Disowned bool `json:"disowned,omitempty"` // of Snapshot: what the guest went on from was damaged, so nothing that it shows counts
 
 	Part string `json:"part,omitempty"` // the suite, or which of the suites that it is made of
 

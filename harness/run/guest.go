@@ -52,12 +52,13 @@ type guest struct {
 	vm       *vm.VM
 	hello    *agent.Hello // of a guest that was restored: it is up when it is started
 	identity []string     // of its snapshot; nil if it isn't to have one
+	primed   bool         // it was restored with its rules loaded
 	beats    atomic.Bool  // a heartbeat of its agent has come
 	deadlock atomic.Bool  // some of its tasks wait for each other
 	number   int
-	scenario *schedule.Scenario      // the run's, or this guest's part of it
-	run      context.Context         // of the whole run
-	ctx      context.Context         // of its storm
+	scenario *schedule.Scenario // the run's, or this guest's part of it
+	parent   context.Context    // the run's
+	ctx      context.Context
 	end      context.CancelCauseFunc // ends the guest's storm; the first cause counts
 	live     *live                   // what the console says, as it says it
 	shutdown atomic.Pointer[string]  // the reason of QEMU's SHUTDOWN event
@@ -71,7 +72,7 @@ type guest struct {
 func (r *runner) oneGuest(parent context.Context) error {
 	ctx, end := context.WithCancelCause(parent)
 	defer end(nil)
-	g := &guest{runner: r, number: r.guest, scenario: r.cfg.Scenario.Part(r.cfg.Case.Seed, r.guest), run: parent, ctx: ctx, end: end}
+	g := &guest{runner: r, number: r.guest, scenario: r.cfg.Scenario.Part(r.cfg.Case.Seed, r.guest), parent: parent, ctx: ctx, end: end}
 	g.live = newLive(g.onComplaint)
 	r.progress("booting")
 	if err := g.start(); err != nil {
@@ -168,14 +169,19 @@ func (g *guest) up(ctx context.Context, hello agent.Hello) {
 	text, _ := json.Marshal(hello)
 	g.history.Add(history.Event{Type: history.AgentUp, Guest: g.number, Slowness: g.vm.Slowness(), Text: string(text)})
 	g.live.alive()
+	if g.primes() {
+		g.loadRules(hello)
+	}
 	if g.hello == nil {
 		g.save(ctx)
 		if err := g.vm.Complete(ctx); err != nil {
 			g.loseQEMU(lost(blame.Harness, "see the end of its "+vm.ConsoleLog, "%w", err))
 		}
 	}
-	g.stretchHungTask(ctx)
-	g.loadRules(hello)
+	g.side.Go(func() { g.stretchHungTask(g.ctx) })
+	if !g.primes() {
+		g.loadRules(hello)
+	}
 	g.lastBoot = time.Since(g.vm.Started)
 	if g.stormed.IsZero() {
 		g.stormed = time.Now()

@@ -31,7 +31,7 @@ func (g *guest) storm() error {
 	var lanes sync.WaitGroup
 	g.side.Go(g.watchHealth)
 	g.side.Go(g.watchDeadlock)
-	g.startWorkloads()
+	g.startWorkloads(&lanes)
 	for _, lane := range schedule.LanesOf(g.lanes, g.cfg.Scenario, g.scenario) {
 		lanes.Go(func() { g.runLane(lane) })
 	}
@@ -43,15 +43,15 @@ func (g *guest) storm() error {
 	return why
 }
 
-// startWorkloads starts what the scenario wants to run all the time.
-func (g *guest) startWorkloads() {
+// startWorkloads has what the scenario wants to run all the time started, side by
+// side with one another and with the lanes.
+func (g *guest) startWorkloads(starts *sync.WaitGroup) {
 	for _, w := range g.scenario.Workloads {
-		if g.ctx.Err() != nil {
-			return
-		}
 		start := w
 		start.Params.Seed = g.cfg.Case.Seed
-		g.step(schedule.Step{Lane: "workloads", Op: op.Spec{Kind: op.WorkloadStartOp, Op: &start}}, true)
+		starts.Go(func() {
+			g.step(schedule.Step{Lane: "workloads", Op: op.Spec{Kind: op.WorkloadStartOp, Op: &start}}, true)
+		})
 	}
 }
 

@@ -139,7 +139,7 @@ func (g *guest) awaitAnswer(ctx context.Context) {
 // it is recorded, and the kernel is made to speak. It reports whether there are
 // such tasks.
 func (g *guest) stuck() bool {
-	ctx, cancel := context.WithTimeout(g.run, g.vm.Deadline(confirmAfter+stuckAfter+stuckWords+collectLimit))
+	ctx, cancel := context.WithTimeout(g.parent, g.vm.Deadline(confirmAfter+stuckAfter+stuckWords+collectLimit))
 	defer cancel()
 	now, err := g.blocked(ctx)
 	still := standstill{}
@@ -164,7 +164,7 @@ func (g *guest) stuck() bool {
 		}
 		now, err = g.blocked(ctx)
 	}
-	if err != nil && !op.Gone(err) && g.run.Err() == nil {
+	if err != nil && !op.Gone(err) && g.parent.Err() == nil {
 		g.blame(lost(blame.Harness, "see the end of its "+vm.ConsoleLog, "the guest's agent does not say at the end which tasks are blocked: %w", err))
 	}
 	return false

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"plugstorm/harness/frame"
 	"plugstorm/harness/waitfor"
 )
 
@@ -27,9 +28,9 @@ func Deadlock(log []byte, pids []int) (Finding, bool) {
 		}
 		first := part.Waits[part.Cycle[0]]
 		f := Finding{
-			Title: "INFO: task hung in " + orCorrupted(printable(hungIn(first.Stack))), Type: TypeHang, Detector: "deadlock",
-			Identity: "hang: " + printable(part.Signature()), Explain: printable(part.Sentence()),
-			Task: printable(first.Task), Stack: first.Stack, Waits: part, CPU: -1, Start: -1, End: -1,
+			Title: "INFO: task hung in " + orCorrupted(frame.Printable(hungIn(first.Stack))), Type: TypeHang, Detector: "deadlock",
+			Identity: "hang: " + frame.Printable(part.Signature()), Explain: frame.Printable(part.Sentence()),
+			Task: frame.Printable(first.Task), Stack: first.Stack, Waits: part, CPU: -1, Start: -1, End: -1,
 		}
 		f.Text = f.Explain
 		return f, true

@@ -30,6 +30,11 @@ func Judge(in Input) *Verdict {
 		found:  map[string]int{},
 	}
 	for _, e := range in.History.Events {
+		if e.Disowned {
+			j.guest(e.Guest).disowned = true
+		}
+	}
+	for _, e := range in.History.Events {
 		j.event(e)
 	}
 	for _, number := range slices.Sorted(maps.Keys(j.guests)) {
@@ -58,6 +63,7 @@ type guestTrace struct {
 	steps          map[int]*stepTrace
 	rules          *ruleTrace     // nil: the checker was not to be there
 	stuck          *history.Event // tasks stayed blocked, and nothing shows a cycle
+	disowned       bool           // it went on from a damaged snapshot: nothing that it shows is the kernel's
 }
 
 // A mark says when the console byte at offset came.
@@ -249,7 +255,7 @@ func (g *guestTrace) when(offset int64) time.Duration {
 
 // add files a sighting under its identity.
 func (j *judge) add(number int, at time.Duration, f splat.Finding) {
-	if j.excuse(number, at, f) {
+	if j.guest(number).disowned || j.excuse(number, at, f) {
 		return
 	}
 	if i, ok := j.found[f.Identity]; ok {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"plugstorm/harness/blame"
 	"plugstorm/harness/history"
 	"plugstorm/harness/run"
@@ -20,11 +22,7 @@ import (
 // runMachine does one machine's part of a run and judges it. An interrupted
 // run is judged too: what was recorded counts.
 func (a *app) runMachine(ctx context.Context, p *plan, m *vm.Machine) error {
-	emulator, version, err := vm.Emulator(ctx, m)
-	if err != nil {
-		return err
-	}
-	kernel, initramfs, err := a.kernel(ctx, p, m)
+	emulator, version, kernel, initramfs, err := a.boots(ctx, p, m)
 	if err != nil {
 		return err
 	}
@@ -68,6 +66,22 @@ func (a *app) runMachine(ctx context.Context, p *plan, m *vm.Machine) error {
 		p.report.Machines = append(p.report.Machines, judged)
 	}
 	return errors.Join(runError, err)
+}
+
+// boots finds out what a machine's guests run on, and what they boot. Either
+// takes a moment even if there is nothing to build, so they go side by side.
+func (a *app) boots(ctx context.Context, p *plan, m *vm.Machine) (emulator string, v vm.Version, kernel *images.Kernel, initramfs string, err error) {
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() (err error) {
+		emulator, v, err = vm.Emulator(ctx, m)
+		return err
+	})
+	both.Go(func() (err error) {
+		kernel, initramfs, err = a.kernel(ctx, p, m)
+		return err
+	})
+	err = both.Wait()
+	return emulator, v, kernel, initramfs, err
 }
 
 // kernel builds or finds what the run boots on a machine.
