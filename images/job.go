@@ -60,6 +60,7 @@ func (s *Store) plan(ctx context.Context, arch *Arch, src Source, opt Options) (
 	if j.source, err = s.sourceTree(ctx, src); err != nil {
 		return nil, err
 	}
+	j.wishes = wishesFor(j.source.release(), j.wishes)
 	j.setKeys(compiler)
 	return j, nil
 }
