@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,19 +70,21 @@ func (a *app) runMachine(ctx context.Context, p *plan, m *vm.Machine) error {
 }
 
 // boots finds out what a machine's guests run on, and what they boot. Either
-// takes a moment even if there is nothing to build, so they go side by side.
+// takes a moment even if there is nothing to build, so they go side by side. A
+// QEMU that isn't there ends a build, and is what is complained of.
 func (a *app) boots(ctx context.Context, p *plan, m *vm.Machine) (emulator string, v vm.Version, kernel *images.Kernel, initramfs string, err error) {
-	both, ctx := errgroup.WithContext(ctx)
-	both.Go(func() (err error) {
-		emulator, v, err = vm.Emulator(ctx, m)
-		return err
+	both, whileBoth := errgroup.WithContext(ctx)
+	var missing error
+	both.Go(func() error {
+		emulator, v, missing = vm.Emulator(ctx, m)
+		return missing
 	})
 	both.Go(func() (err error) {
-		kernel, initramfs, err = a.kernel(ctx, p, m)
+		kernel, initramfs, err = a.kernel(whileBoth, p, m)
 		return err
 	})
 	err = both.Wait()
-	return emulator, v, kernel, initramfs, err
+	return emulator, v, kernel, initramfs, cmp.Or(missing, err)
 }
 
 // kernel builds or finds what the run boots on a machine.
