@@ -32,6 +32,7 @@ var methods = map[string]method{
 	agent.MethodSetCPU:        with((*guestAgent).setCPU),
 	agent.MethodFailWorkers:   with((*guestAgent).failWorkers),
 	agent.MethodZones:         with((*guestAgent).zones),
+	agent.MethodBlocked:       bare((*guestAgent).blocked),
 	agent.MethodStartWorkload: with(func(a *guestAgent, p agent.StartWorkloadParams) (any, error) { return nil, a.work.start(p) }),
 	agent.MethodStopWorkload:  with(func(a *guestAgent, p agent.StopWorkloadParams) (any, error) { return a.work.stop(p) }),
 	agent.MethodReadFile:      with((*guestAgent).readFile),

@@ -65,6 +65,7 @@ const (
 	MethodSetCPU        = "set-cpu"        // SetCPUParams -> nil
 	MethodFailWorkers   = "fail-workers"   // FailWorkersParams -> nil
 	MethodZones         = "zones"          // ZonesParams -> ZonesReply
+	MethodBlocked       = "blocked"        // nil -> BlockedReply
 	MethodStartWorkload = "start-workload" // StartWorkloadParams -> nil
 	MethodStopWorkload  = "stop-workload"  // StopWorkloadParams -> WorkloadStats
 	MethodReadFile      = "read-file"      // FileParams -> FileReply
@@ -171,6 +172,19 @@ type FailWorkersParams struct {
 	Percent int    `json:"percent"` // how likely each is to fail, 0 to stop it
 	Times   int    `json:"times"`   // how many fail at most
 	Skip    int    `json:"skip"`    // how much is allocated before: bytes of slabs, or pages
+}
+
+// A BlockedTask is one that waits and can't be interrupted.
+type BlockedTask struct {
+	TID      int    `json:"tid"`
+	Comm     string `json:"comm"`
+	Switches uint64 `json:"switches"` // context switches: as many a while later, and it has been blocked all the while
+}
+
+// BlockedReply lists the tasks that are blocked now, a part of them if there
+// are very many.
+type BlockedReply struct {
+	Tasks []BlockedTask `json:"tasks"`
 }
 
 // ZonesParams asks for the kernel's books of memory.

@@ -35,6 +35,7 @@ const (
 	Complaint  Type = "complaint"   // Guest, Text: title; the live scanner saw one, the judge looks for itself
 	Blind      Type = "blind"       // Guest, Text: from here on lockdep checks nothing in this guest
 	Silent     Type = "silent"      // Guest, Text: QEMU runs, and neither console nor agent show life
+	Stuck      Type = "stuck"       // Guest, Text: who; its time was over, and it is kept until the kernel has spoken
 	Host       Type = "host"        // Guest, Starved: how the host has treated QEMU since the last such event
 	Workload   Type = "workload"    // Guest, Text: a workload ended by itself, or what it did
 	Zones      Type = "zones"       // Guest, Text: a zones.Report in JSON

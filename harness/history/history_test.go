@@ -68,6 +68,7 @@ func everyType(t *testing.T) []history.Event {
 		{Type: history.Blind, Guest: 1, Text: "possible deadlock"},
 		{Type: history.Silent, Guest: 1, Text: "no heartbeat"},
 		{Type: history.Snapshot, Guest: 1, Text: "thrown away: it is not what was saved"},
+		{Type: history.Stuck, Guest: 1, Text: "kworker/0:1"},
 		{Type: history.Host, Guest: 1, Starved: 0.25},
 		{Type: history.Workload, Guest: 1, Text: `{"name":"slab-storm","rounds":7}`},
 		{Type: history.Rules, Guest: 1, Rules: &history.RuleCheck{Widen: []rules.Widening{{Func: "kernfs_drain", Delay: time.Millisecond}}}},

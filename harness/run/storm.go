@@ -26,8 +26,11 @@ func (g *guest) storm() error {
 	if slice := g.cfg.Scenario.Slice; slice > 0 && slice < length {
 		length, over = slice, errTurnUp
 	}
-	timer := time.AfterFunc(length, func() { g.end(over) })
-	defer timer.Stop()
+	g.side.Go(func() {
+		if pause(g.ctx, length) {
+			g.endUnlessStuck(over)
+		}
+	})
 	var lanes sync.WaitGroup
 	g.side.Go(g.watchHealth)
 	g.startWorkloads()
