@@ -132,6 +132,23 @@ func TestFailingVCPUs(t *testing.T) {
 	runAttempts(t, attempts)
 }
 
+// TestFailingPgmaps: those fail who are meant, for a while.
+func TestFailingPgmaps(t *testing.T) {
+	var asked []agent.FailWorkersParams
+	fine := method(agent.MethodFailWorkers, func(_ *vmtest.Guest, params json.RawMessage) (any, error) {
+		var p agent.FailWorkersParams
+		err := json.Unmarshal(params, &p)
+		asked = append(asked, p)
+		return nil, err
+	})
+	o := Spec{PgmapFailing, &pgmapFailing{failing{What: "failslab", Percent: 100, Times: 1, Who: "pgmap"}}}
+	attempt{machine: machines[0], then: fine, op: o, want: Done}.run(t)
+	if len(asked) != 2 || asked[0].Who != "pgmap" || asked[0].Percent != 100 || asked[1].Percent != 0 {
+		t.Errorf("asked for %+v", asked)
+	}
+	attempt{machine: machines[0], then: method(agent.MethodFailWorkers, errno("ENOENT")), op: o, want: Refused}.run(t)
+}
+
 // TestInterruptedBlock: the guest is told when to interrupt the first write,
 // and that comes before its patience ends.
 func TestInterruptedBlock(t *testing.T) {

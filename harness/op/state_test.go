@@ -87,7 +87,7 @@ func (w *world) possible(kind *Kind) bool {
 		return len(w.work) > 0
 	case BlockFailNth, BlockNotifierError, BlockInterrupted:
 		return w.blocks() > 0
-	case VMPause, MemoryProbe:
+	case VMPause, MemoryProbe, PgmapFailing:
 		return true
 	}
 	panic("no rule for " + kind.Name)
@@ -154,6 +154,10 @@ func (w *world) do(o Op) string {
 			return bad("%s", problem)
 		}
 		return w.do(&o.vcpuAdd)
+	case *pgmapFailing:
+		if problem := w.doFailing(o.failing); problem != "" || o.Who != "pgmap" {
+			return bad("%s of %q", problem, o.Who)
+		}
 	case *memoryProbe:
 		unit := uint64(w.machine.DIMM.UnitMiB) << 20
 		if o.Address%unit != 0 || o.Address >= uint64(w.machine.MemMiB)<<20 {
@@ -365,6 +369,8 @@ func TestDrawSpreads(t *testing.T) {
 			seen[fmt.Sprintf("%s %d", kind.Name, bits.Len(uint(o.AfterMS)))] = true
 		case *vcpuAddFailing:
 			seen[fmt.Sprintf("%s %d %s", kind.Name, o.CPU, o.What)] = true
+		case *pgmapFailing:
+			seen[fmt.Sprintf("%s %s", kind.Name, o.What)] = true
 		case *dimmRemoveFailing:
 			seen[fmt.Sprintf("%s %s %s", kind.Name, o.ID, o.What)] = true
 		case *workloadStop, *vmPause: // their arguments are endless
@@ -377,8 +383,9 @@ func TestDrawSpreads(t *testing.T) {
 	// 3 DIMMs of 3 sizes to add, 3 to remove, in 2 ways; 9 blocks, 2 ways, 2 directions, and a third one online;
 	// 2 CPUs and 2 vCPUs, 2 directions; 2 workloads of 2 sizes; stop; pause; the
 	// blocks again with 3 errnos; 8 octaves of allocations; 4 addresses; the DIMMs
-	// again with 2 things that fail, and the vCPUs; 9 octaves of milliseconds.
-	if want := 9 + 2*3 + 9*2*2 + 9 + 2*2 + 2*2 + 2*2 + 1 + 1 + 9*2*2*3 + 8 + 4 + (9+3+2)*2 + 9; len(seen) != want {
+	// again with 2 things that fail, and the vCPUs; 9 octaves of milliseconds;
+	// device memory.
+	if want := 9 + 2*3 + 9*2*2 + 9 + 2*2 + 2*2 + 2*2 + 1 + 1 + 9*2*2*3 + 8 + 4 + (9+3+2+1)*2 + 9; len(seen) != want {
 		t.Errorf("%d different ops were drawn, want %d", len(seen), want)
 	}
 }
