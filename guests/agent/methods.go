@@ -118,7 +118,11 @@ func (a *guestAgent) failWorkers(p agent.FailWorkersParams) (any, error) {
 	if !slices.Contains(sysfs.Faults, p.What) {
 		return nil, fmt.Errorf("nothing called %q can fail", p.What)
 	}
-	return nil, a.tree.FailWorkers(context.Background(), p.What, p.Percent, p.Times, p.Skip)
+	who, ok := sysfs.Workers[p.Who]
+	if !ok {
+		return nil, fmt.Errorf("nobody is called %q", p.Who)
+	}
+	return nil, a.tree.FailWorkers(context.Background(), p.What, who, p.Percent, p.Times, p.Skip)
 }
 
 func (a *guestAgent) setCPU(p agent.SetCPUParams) (any, error) {

@@ -165,13 +165,15 @@ type SetCPUParams struct {
 	LimitMS int64 `json:"limit_ms"`
 }
 
-// FailWorkersParams has allocations fail that the kernel's own workers make,
-// who do the hotplug that comes from outside; no process of ours is meant.
+// FailWorkersParams has allocations fail that kernel threads make: the kernel's
+// own workers, who do the hotplug that comes from outside, or those of a
+// workload's module. No process of ours is meant.
 type FailWorkersParams struct {
-	What    string `json:"what"`    // "failslab" or "fail_page_alloc"
-	Percent int    `json:"percent"` // how likely each is to fail, 0 to stop it
-	Times   int    `json:"times"`   // how many fail at most
-	Skip    int    `json:"skip"`    // how much is allocated before: bytes of slabs, or pages
+	What    string `json:"what"`          // "failslab" or "fail_page_alloc"
+	Percent int    `json:"percent"`       // how likely each is to fail, 0 to stop it
+	Times   int    `json:"times"`         // how many fail at most
+	Skip    int    `json:"skip"`          // how much is allocated before: bytes of slabs, or pages
+	Who     string `json:"who,omitempty"` // "" for the kernel's workers, "pgmap" for pgmap-storm's threads
 }
 
 // ZonesParams asks for the kernel's books of memory.

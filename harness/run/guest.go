@@ -191,8 +191,10 @@ func (g *guest) up(ctx context.Context, hello agent.Hello) {
 // hungTaskTimeout is where the kernel is told it (kernel/hung_task.c).
 const hungTaskTimeout = "/proc/sys/kernel/hung_task_timeout_secs"
 
-// hungTask is the guest kernel's hung-task timeout on the reference host.
-const hungTask = time.Minute
+// hungTask is the guest kernel's hung-task timeout on the reference host. A
+// healthy kernel's tasks wait for the one that offlines a block (op, blockLimit),
+// and for one more after it, but not for as long.
+const hungTask = 40 * time.Second
 
 // hungTaskLooks is how often within its timeout khungtaskd looks. By itself it
 // looks once, and so takes up to twice the timeout to see a hung task.
