@@ -20,7 +20,7 @@ var Crowd = schedule.Scenarios.Register(&schedule.Scenario{
 	Source: "what the blind plants of docs/detection.md got past: users that were too seldom there",
 	Length: 2 * time.Minute,
 	Variants: append([][]string{
-		{"slab_debug=FZP,kmalloc-*,kmem_cache_node"},
+		{"slub_debug=FZP,kmalloc-*,kmem_cache_node"}, // slab_debug since 6.9, which takes the old name as well (mm/slub.c),
 	}, memoryVariants...),
 	Workloads: []op.WorkloadStart{
 		workload(workloads.DeviceAttributes, 60, 2),
