@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"plugstorm/guests"
 	"plugstorm/harness/agent"
 	"plugstorm/harness/console"
@@ -31,21 +33,25 @@ const (
 
 // BenchmarkPace measures add+remove cycles of one DIMM per second, through the
 // harness and in a bare QMP loop, each in a fresh guest, turn and turn about.
-// "ratio" is the median of the rounds' quotients.
+// "ratio" is the median of the rounds' quotients. "controller-ms/step" is the
+// CPU time of this process, which is the controller, over the steps done; it
+// includes that of the guest's boot.
 func BenchmarkPace(b *testing.B) {
 	for _, machine := range guests.Default() {
 		b.Run(machine.Name, func(b *testing.B) {
 			spec := paceSpec(b, machine)
 			for b.Loop() {
-				var bare, ours, ratios []float64
+				var bare, ours, ratios, cpu []float64
 				for range paceRounds {
 					bare = append(bare, barePace(b, spec))
-					ours = append(ours, harnessPace(b, spec))
+					cycles, perStep := harnessPace(b, spec)
+					ours, cpu = append(ours, cycles), append(cpu, perStep.Seconds()*1000)
 					ratios = append(ratios, ours[len(ours)-1]/bare[len(bare)-1])
 				}
 				b.ReportMetric(median(bare), "bare-cycles/s")
 				b.ReportMetric(median(ours), "harness-cycles/s")
 				b.ReportMetric(median(ratios), "ratio")
+				b.ReportMetric(median(cpu), "controller-ms/step")
 			}
 		})
 	}
@@ -83,9 +89,11 @@ func check(b *testing.B, err error) {
 	}
 }
 
-// harnessPace runs the pace suite and counts the removals in its history.
-func harnessPace(b *testing.B, s vm.Spec) float64 {
+// harnessPace runs the pace suite and counts the cycles in its history, and
+// what a step cost the controller.
+func harnessPace(b *testing.B, s vm.Spec) (cyclesPerSecond float64, cpuPerStep time.Duration) {
 	b.Helper()
+	before := cpuTime(b)
 	dir := filepath.Join(b.TempDir(), "run")
 	check(b, run.Run(b.Context(), run.Config{
 		Case: history.Case{
@@ -95,20 +103,32 @@ func harnessPace(b *testing.B, s vm.Spec) float64 {
 		Machine: s.Machine, Backend: vm.QEMU, Accel: s.Accel, Emulator: s.Emulator, Version: s.Version,
 		Scenario: suites.Pace, Dir: dir,
 	}))
+	used := cpuTime(b) - before
 	h, err := history.Read(dir)
 	check(b, err)
 	var first, last time.Duration
-	cycles := 0
+	done := 0
 	for _, e := range h.Events {
 		switch {
 		case e.Type == history.StepBegin && first == 0:
 			first = e.At
 		case e.Type == history.StepEnd && e.Outcome == op.Done:
-			cycles++
+			done++
 			last = e.At
 		}
 	}
-	return float64(cycles) / 2 / (last - first).Seconds()
+	if done == 0 {
+		b.Fatalf("no step was done; see %s", dir)
+	}
+	return float64(done) / 2 / (last - first).Seconds(), used / time.Duration(done)
+}
+
+// cpuTime is the CPU time that this process has used, its children's apart.
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var u unix.Rusage
+	check(b, unix.Getrusage(unix.RUSAGE_SELF, &u))
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // barePace does the same with QMP alone: add, the completion event where the
