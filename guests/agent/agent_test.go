@@ -247,14 +247,14 @@ func fillFIFO(t *testing.T, path string) int {
 
 func TestCPUs(t *testing.T) {
 	g := newGuest(t)
-	g.refuses("ENOENT", agent.MethodCPUs, nil)
+	g.refuses("ENOENT", agent.MethodCPUs, agent.CPUsParams{})
 	g.file("sys/devices/system/cpu/possible", "0-3\n")
 	g.file("sys/devices/system/cpu/present", "0-1\n")
 	g.file("sys/devices/system/cpu/online", "0\n")
 	g.file("sys/devices/system/cpu/cpu1/physical_id", "0x8\n")
 	online := g.file("sys/devices/system/cpu/cpu1/online", "0\n")
 	var r agent.CPUsReply
-	g.must(agent.MethodCPUs, nil, &r)
+	g.must(agent.MethodCPUs, agent.CPUsParams{}, &r)
 	if len(r.Possible) != 4 || len(r.Present) != 2 || len(r.Online) != 1 || r.Hardware[1] != 8 || len(r.Hardware) != 1 {
 		t.Errorf("got %+v", r)
 	}

@@ -26,9 +26,9 @@ var methods = map[string]method{
 	agent.MethodHello:         bare(func(a *guestAgent) (any, error) { return a.hello(), nil }),
 	agent.MethodPing:          bare(func(*guestAgent) (any, error) { return nil, nil }),
 	agent.MethodWake:          with((*guestAgent).wake),
-	agent.MethodMemory:        with((*guestAgent).memory),
+	agent.MethodMemory:        with((*guestAgent).awaitMemory),
 	agent.MethodSetBlock:      with((*guestAgent).setBlock),
-	agent.MethodCPUs:          bare((*guestAgent).cpus),
+	agent.MethodCPUs:          with((*guestAgent).awaitCPUs),
 	agent.MethodSetCPU:        with((*guestAgent).setCPU),
 	agent.MethodFailWorkers:   with((*guestAgent).failWorkers),
 	agent.MethodZones:         with((*guestAgent).zones),
@@ -57,19 +57,20 @@ func bare(f func(*guestAgent) (any, error)) method {
 
 // memory reports the blocks of a range. A block that goes away while it is
 // read isn't there.
-func (a *guestAgent) memory(p agent.MemoryParams) (any, error) {
+func (a *guestAgent) memory(p agent.MemoryParams) (agent.MemoryReply, error) {
+	none := agent.MemoryReply{}
 	size := a.tree.BlockBytes()
 	if size == 0 {
-		return nil, errors.New("this kernel has no memory hotplug")
+		return none, errors.New("this kernel has no memory hotplug")
 	}
 	ids, err := a.tree.BlockIDs()
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	first, last := uint64(0), ^uint64(0)
 	if p.Size != 0 {
 		if p.Start+p.Size < p.Start {
-			return nil, fmt.Errorf("bad range %#x+%#x", p.Start, p.Size)
+			return none, fmt.Errorf("bad range %#x+%#x", p.Start, p.Size)
 		}
 		first, last = p.Start/size, (p.Start+p.Size-1)/size
 	}
@@ -83,7 +84,7 @@ func (a *guestAgent) memory(p agent.MemoryParams) (any, error) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return none, err
 		}
 		reply.Blocks = append(reply.Blocks, agent.Block{ID: b.ID, State: b.State, Node: b.Node})
 	}
@@ -139,14 +140,14 @@ func limit(ms int64) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), time.Duration(ms)*time.Millisecond)
 }
 
-func (a *guestAgent) cpus() (any, error) {
+func (a *guestAgent) cpus() (agent.CPUsReply, error) {
 	reply := agent.CPUsReply{Hardware: map[int]int{}}
 	for list, into := range map[string]*[]int{
 		"possible": &reply.Possible, "present": &reply.Present, "online": &reply.Online,
 	} {
 		cpus, err := a.tree.CPUs(list)
 		if err != nil {
-			return nil, err
+			return agent.CPUsReply{}, err
 		}
 		*into = cpus
 	}

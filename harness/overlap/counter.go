@@ -188,6 +188,9 @@ func (c *Counter) count(a, b *activity, from, to time.Duration) {
 		}
 		p.add(to - from)
 		p.mark(from, to)
+		if max(a.begin, b.begin)-min(a.begin, b.begin) <= CloseTo {
+			c.table.Close++
+		}
 		if a.meets(b) || b.meets(a) {
 			c.table.Meets.Overlapped++
 		}

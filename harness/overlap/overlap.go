@@ -48,6 +48,7 @@ type WorkloadCount struct {
 type Table struct {
 	Storm time.Duration `json:"storm_ns"` // the guests' time from their agent's hello to their last step's end
 	Count int           `json:"count"`    // overlaps of two steps
+	Close int           `json:"close"`    // of those, how many of steps that began within CloseTo of each other
 	Pairs []PairCount   `json:"pairs"`    // the most frequent first
 	Never []Pair        `json:"never"`    // two lanes could have done these at the same time, and never did
 
@@ -67,6 +68,10 @@ type Meets struct {
 	Met        int `json:"met"`        // of those, did
 	Overlapped int `json:"overlapped"` // of those, were under way at the same time as that one
 }
+
+// CloseTo is how near each other two steps begin that begin together: what an
+// op does first, it mostly does within that.
+const CloseTo = 10 * time.Millisecond
 
 // PerSecond is how many overlaps of two steps there were in a second, 0 if
 // nothing is known.

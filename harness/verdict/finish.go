@@ -66,6 +66,7 @@ func (j *judge) finish() {
 	}
 	slices.SortStableFunc(v.Findings, inOrder)
 	v.Rules = j.tally()
+	v.Overlap = j.overlaps.Table()
 	v.Why = j.doubts()
 	switch {
 	case slices.ContainsFunc(v.Findings, func(f Finding) bool { return f.Known == "" }):

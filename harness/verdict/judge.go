@@ -14,6 +14,7 @@ import (
 	"plugstorm/harness/blame"
 	"plugstorm/harness/history"
 	"plugstorm/harness/op"
+	"plugstorm/harness/overlap"
 	"plugstorm/harness/schedule"
 	"plugstorm/harness/splat"
 )
@@ -26,8 +27,9 @@ func Judge(in Input) *Verdict {
 			Findings: []Finding{}, Ops: map[string]*Counts{}, Guests: []Guest{},
 			PerMinute: []int{}, Workloads: map[string]uint64{},
 		},
-		guests: map[int]*guestTrace{},
-		found:  map[string]int{},
+		guests:   map[int]*guestTrace{},
+		found:    map[string]int{},
+		overlaps: overlap.NewCounter(),
 	}
 	for _, e := range in.History.Events {
 		j.event(e)
@@ -47,6 +49,8 @@ type judge struct {
 	ended   bool           // the run came to its planned end
 	done    int            // steps of the schedule that were done
 	firstUp time.Duration
+
+	overlaps *overlap.Counter
 }
 
 // A guestTrace is what the history says of one guest.
@@ -82,6 +86,7 @@ func (j *judge) guest(number int) *guestTrace {
 
 // event takes one line of the history in.
 func (j *judge) event(e history.Event) {
+	j.overlaps.Add(e)
 	switch e.Type {
 	case history.GuestStart:
 		g := j.guest(e.Guest)
