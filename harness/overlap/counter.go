@@ -217,8 +217,9 @@ func (a *activity) meets(b *activity) bool {
 // maxSeconds bounds the bits of a pairTrace: a damaged record can say anything.
 const maxSeconds = 30 * 24 * 60 * 60
 
+// mark marks the seconds from one time to another, which is not in it.
 func (p *pairTrace) mark(from, to time.Duration) {
-	for s := max(0, int(from/time.Second)); s <= min(int(to/time.Second), maxSeconds); s++ {
+	for s := max(0, int(from/time.Second)); s <= min(int((to-1)/time.Second), maxSeconds); s++ {
 		for s/64 >= len(p.seconds) {
 			p.seconds = append(p.seconds, 0)
 		}

@@ -27,27 +27,32 @@ func (t *text) overlap(table *overlap.Table) {
 		line += fmt.Sprintf("; of %d planned meetings %d came about, %d overlapped", m.Planned, m.Met, m.Overlapped)
 	}
 	t.prose("overlap ", line)
-	var pairs []string
-	for i, p := range table.Pairs {
-		if i == overlapShown {
-			pairs = append(pairs, fmt.Sprintf("and %d more pairs", len(table.Pairs)-i))
-			break
-		}
-		pairs = append(pairs, fmt.Sprintf("%s+%s %d,", p.Pair[0], p.Pair[1], p.Count.Count))
+	var pairs, never []string
+	for _, p := range table.Pairs {
+		pairs = append(pairs, fmt.Sprintf("%s+%s %d", p.Pair[0], p.Pair[1], p.Count.Count))
 	}
-	if len(pairs) > 0 {
-		t.list("        ", pairs)
-	}
-	var never []string
-	for i, p := range table.Never {
-		if i == neverShown {
-			never = append(never, fmt.Sprintf("and %d more", len(table.Never)-i))
-			break
-		}
+	for _, p := range table.Never {
 		never = append(never, p[0]+"+"+p[1])
 	}
-	if len(never) > 0 {
-		t.list("        never: ", never)
+	t.some("        ", pairs, overlapShown)
+	t.some("        never: ", never, neverShown)
+}
+
+// some writes the first n of a list, and how many there are besides.
+func (t *text) some(label string, words []string, n int) {
+	var shown []string
+	for i, word := range words {
+		if i == n {
+			shown = append(shown, fmt.Sprintf("and %d more", len(words)-n))
+			break
+		}
+		if i < min(n, len(words))-1 {
+			word += ","
+		}
+		shown = append(shown, word)
+	}
+	if len(shown) > 0 {
+		t.list(label, shown)
 	}
 }
 

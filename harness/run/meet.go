@@ -13,10 +13,11 @@ import (
 )
 
 // How long a step waits for the one that it is to meet, stretched by slowness.
-// Of a recorded meeting it is known that it came about.
+// Of a recorded meeting it is known that it came about, and in a replay lanes
+// drift apart until they meet.
 const (
 	meetLimit   = 2 * time.Second
-	replayLimit = 10 * time.Second
+	replayLimit = 30 * time.Second
 )
 
 // A floor is where the lanes of one guest meet (schedule.Meet). It is safe for
@@ -168,6 +169,9 @@ func (f *floor) meeting(c *call, other *spot, joined bool) meeting {
 	index := other.index
 	meet.Offset = f.apart(c, other.kind)
 	meet.Step, meet.Joined = &index, joined
+	if late := time.Since(other.at); late > meet.Offset {
+		meet.Offset = late // the other one doesn't wait
+	}
 	return meeting{at: other.at.Add(meet.Offset), meet: &meet}
 }
 

@@ -38,7 +38,8 @@ type Meet struct {
 // Bounds of meetings.
 const (
 	meetJitter = 3 * time.Millisecond   // of a drawn offset
-	meetAhead  = 200 * time.Millisecond // by which a step begins before the other, at most: that is held up meanwhile
+	meetAhead  = 200 * time.Millisecond // by which a slide has a step begin before the other, at most: that is held up meanwhile
+	meetBehind = 2 * time.Second        // and after it: this one rests meanwhile
 
 	// MaxOffset bounds a recorded offset. What ops take is below it, and it is
 	// above what a person would want to wait.
@@ -52,13 +53,13 @@ var golden = (math.Sqrt(5) - 1) / 2
 // Apart is how far from the other's begin a step is to begin, given what its
 // own op and the other usually take; 0 if nobody knows yet. Over its meetings
 // it slides from where this op ends as the other begins (though not more than
-// meetAhead) to where this one begins as the other ends.
+// meetAhead) to where this one begins as the other ends (or meetBehind).
 func (m *Meet) Apart(own, other time.Duration) time.Duration {
 	if m.Slide == 0 {
 		return m.Offset
 	}
-	ahead := min(own, meetAhead)
-	return m.Offset + time.Duration(m.Slide*float64(ahead+other)) - ahead
+	ahead, behind := min(own, meetAhead), min(other, meetBehind)
+	return m.Offset + time.Duration(m.Slide*float64(ahead+behind)) - ahead
 }
 
 // meetings draws a lane's meetings. Its randomness is its own: with meetings
