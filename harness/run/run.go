@@ -90,7 +90,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	h.Add(history.Event{Type: history.RunStart, Case: &cfg.Case})
 	r := &runner{cfg: cfg, history: h, lanes: lanes, rules: set}
-	return errors.Join(r.loop(ctx), h.Err(), h.Close(), r.saveSchedule())
+	return errors.Join(r.loop(ctx), h.Err(), h.Close(), history.SaveSchedule(cfg.Dir))
 }
 
 // ruleSet reads the rules of a case.
@@ -159,15 +159,6 @@ func (r *runner) loop(ctx context.Context) error {
 // fault records that something that isn't the kernel's went wrong.
 func (r *runner) fault(p blame.Party, next, format string, args ...any) {
 	r.history.Add(history.Event{Type: history.Fault, Guest: r.guest, Party: string(p), Next: next, Text: fmt.Sprintf(format, args...)})
-}
-
-// saveSchedule writes the steps that were begun, for replay.
-func (r *runner) saveSchedule() error {
-	h, err := history.Read(r.cfg.Dir)
-	if err != nil {
-		return err
-	}
-	return history.WriteJSON(filepath.Join(r.cfg.Dir, history.ScheduleFile), h.Steps())
 }
 
 func (r *runner) progress(phase string) {

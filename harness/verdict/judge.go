@@ -13,6 +13,7 @@ import (
 	"plugstorm/harness/agent"
 	"plugstorm/harness/blame"
 	"plugstorm/harness/history"
+	"plugstorm/harness/known"
 	"plugstorm/harness/op"
 	"plugstorm/harness/overlap"
 	"plugstorm/harness/schedule"
@@ -21,8 +22,23 @@ import (
 
 // Judge reads a run's record and says what it showed.
 func Judge(in Input) *Verdict {
-	j := &judge{
-		in: in,
+	h := Begin(in.Known)
+	h.judge.record.Case = in.History.Case
+	for _, e := range in.History.Events {
+		h.Event(e)
+	}
+	return h.Verdict(in.History.Cut, in.Consoles)
+}
+
+// A Hearing judges a record that comes event by event, so that memory doesn't
+// grow with its length (but for what the steps and console marks of a run are
+// about: some megabytes an hour).
+type Hearing struct{ judge *judge }
+
+// Begin begins a hearing. The set of known issues may be nil.
+func Begin(set *known.Set) *Hearing {
+	return &Hearing{&judge{
+		known: set,
 		verdict: &Verdict{
 			Findings: []Finding{}, Ops: map[string]*Counts{}, Guests: []Guest{},
 			PerMinute: []int{}, Workloads: map[string]uint64{},
@@ -30,10 +46,22 @@ func Judge(in Input) *Verdict {
 		guests:   map[int]*guestTrace{},
 		found:    map[string]int{},
 		overlaps: overlap.NewCounter(),
+	}}
+}
+
+// Event takes the record's next event.
+func (h *Hearing) Event(e history.Event) {
+	if e.Type == history.RunStart && e.Case != nil {
+		h.judge.record.Case = *e.Case
 	}
-	for _, e := range in.History.Events {
-		j.event(e)
-	}
+	h.judge.event(e)
+}
+
+// Verdict ends the hearing. cut says that the record's last line was
+// incomplete, consoles are the console logs by guest.
+func (h *Hearing) Verdict(cut bool, consoles map[int][]byte) *Verdict {
+	j := h.judge
+	j.record.Cut, j.consoles = cut, consoles
 	for _, number := range slices.Sorted(maps.Keys(j.guests)) {
 		j.consoleFindings(number, j.guests[number])
 	}
@@ -42,13 +70,15 @@ func Judge(in Input) *Verdict {
 }
 
 type judge struct {
-	in      Input
-	verdict *Verdict
-	guests  map[int]*guestTrace
-	found   map[string]int // index in verdict.Findings by identity
-	ended   bool           // the run came to its planned end
-	done    int            // steps of the schedule that were done
-	firstUp time.Duration
+	known    *known.Set
+	record   history.History // without events
+	consoles map[int][]byte
+	verdict  *Verdict
+	guests   map[int]*guestTrace
+	found    map[string]int // index in verdict.Findings by identity
+	ended    bool           // the run came to its planned end
+	done     int            // steps of the schedule that were done
+	firstUp  time.Duration
 
 	overlaps *overlap.Counter
 }
@@ -197,7 +227,7 @@ func AboutKernel(f splat.Finding) bool {
 
 // consoleFindings reads a guest's console log.
 func (j *judge) consoleFindings(number int, g *guestTrace) {
-	for _, f := range splat.Find(j.in.Consoles[number]) {
+	for _, f := range splat.Find(j.consoles[number]) {
 		at := g.when(f.Start)
 		switch {
 		case f.Type == splat.TypeLostSight:
