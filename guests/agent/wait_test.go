@@ -3,68 +3,46 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"plugstorm/harness/agent"
 )
 
-// piped are events that come through a pipe.
-func piped(t *testing.T) (uevents, *os.File) {
-	t.Helper()
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close(); w.Close() })
-	return uevents{r}, w
-}
-
-// TestWaitForEvent: an event of the kind of device ends the wait, others don't.
-func TestWaitForEvent(t *testing.T) {
-	for _, tt := range []struct {
-		message string
-		ends    bool
-	}{
-		{"online@/devices/system/memory/memory40\x00ACTION=online\x00SUBSYSTEM=memory\x00", true},
-		{"add@/devices/system/memory/memory40", true},
-		{"add@/kernel/slab/x\x00DEVPATH=/devices/system/memory/memory40\x00", false},
-		{"/devices/system/memory/memory40", false},
-		{"@", false},
-	} {
-		source, w := piped(t)
-		if _, err := w.WriteString(tt.message); err != nil {
-			t.Fatal(err)
-		}
+// TestUntil: it looks at once, soon, and then less and less often, and once
+// more when the time is over.
+func TestUntil(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		source.wait("/devices/system/memory/memory", began.Add(patience))
-		if waited := time.Since(began) >= waitLook; waited == tt.ends {
-			t.Errorf("%q: waited for %s", tt.message, time.Since(began))
+		var looks []time.Duration
+		look := func() (int, error) {
+			looks = append(looks, time.Since(began))
+			return len(looks), nil
 		}
-	}
-}
-
-// TestWaitWithoutEvents: a kernel that tells of none, or an end of them, costs
-// neither time nor all of the CPU.
-func TestWaitWithoutEvents(t *testing.T) {
-	gone, w := piped(t)
-	w.Close()
-	for name, source := range map[string]uevents{"deaf": {}, "ended": gone} {
-		began := time.Now()
-		source.wait("/", began.Add(patience))
-		if took := time.Since(began); took < waitDeaf {
-			t.Errorf("%s: looks again after %s", name, took)
+		if n, err := until(100, look, func(n int) bool { return n == 1000 }); n != len(looks) || err != nil || time.Since(began) != 100*time.Millisecond {
+			t.Errorf("look %d after %s, %v", n, time.Since(began), err)
 		}
-	}
-	began := time.Now()
-	uevents{}.wait("/", began.Add(-patience))
-	source, _ := piped(t)
-	source.wait("/", began.Add(-patience))
-	if took := time.Since(began); took > waitLook {
-		t.Errorf("after its end it waits for %s", took)
-	}
+		const ms = time.Millisecond
+		if want := []time.Duration{0, 2 * ms, 6 * ms, 14 * ms, 30 * ms, 50 * ms, 70 * ms, 90 * ms, 100 * ms}; !slices.Equal(looks, want) {
+			t.Errorf("looks at %v, want %v", looks, want)
+		}
+		began, looks = time.Now(), nil
+		if n, _ := until(100, look, func(n int) bool { return n == 3 }); n != 3 || time.Since(began) != 6*ms {
+			t.Errorf("it was there after %s", time.Since(began))
+		}
+		began = time.Now()
+		if _, err := until(100, func() (int, error) { return 0, errors.ErrUnsupported }, func(int) bool { return false }); err == nil || time.Since(began) != 0 {
+			t.Errorf("%v after %s", err, time.Since(began))
+		}
+		if _, _ = until(1<<40, look, func(int) bool { return false }); time.Since(began) != waitMax {
+			t.Errorf("it waits for %s", time.Since(began))
+		}
+	})
 }
 
 func TestMemoryWaits(t *testing.T) {

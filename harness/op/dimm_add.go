@@ -5,7 +5,6 @@ package op
 import (
 	"context"
 	"math/rand/v2"
-	"sync"
 
 	"plugstorm/harness/qmp"
 	"plugstorm/harness/vm"
@@ -65,27 +64,12 @@ func (o *dimmAdd) Confirm(ctx context.Context, v *vm.VM) error {
 		return err
 	}
 	v.Devices.SetDIMM(o.ID, r)
-	return behind(v, o.ID, o.arrives(ctx, v, r))
-}
-
-// arrives waits for the guest's memory and, at the same time, for the event
-// that says that the guest has taken it, where the machine has one. The first
-// failure counts.
-func (o *dimmAdd) arrives(ctx context.Context, v *vm.VM, r vm.Range) error {
-	if v.Spec.Machine.DIMM.AddEvent == "" {
-		return waitMemory(ctx, v, r)
+	if v.Spec.Machine.DIMM.AddEvent != "" {
+		if err := o.events.added(ctx); err != nil {
+			return behind(v, o.ID, err)
+		}
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	answers := make(chan error, 2)
-	var both sync.WaitGroup
-	defer both.Wait()
-	defer cancel()
-	both.Go(func() { answers <- waitMemory(ctx, v, r) })
-	both.Go(func() { answers <- o.events.added(ctx) })
-	if err := <-answers; err != nil {
-		return err
-	}
-	return <-answers
+	return behind(v, o.ID, waitMemory(ctx, v, r))
 }
 
 func (o *dimmAdd) Apply(s *State) { s.DIMMs[o.ID] = DIMM{MiB: o.MiB, Offline: map[int]bool{}} }
