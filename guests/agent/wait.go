@@ -39,7 +39,7 @@ func (a *guestAgent) awaitMemory(p agent.MemoryParams) (any, error) {
 	look := func() (agent.MemoryReply, error) { return a.memory(p) }
 	return until(p.WaitMS, look, func(m agent.MemoryReply) bool {
 		offline := slices.ContainsFunc(m.Blocks, func(b agent.Block) bool { return b.State != "online" })
-		return m.Present && !(p.Online && offline)
+		return m.Present && (!p.Online || !offline)
 	})
 }
 

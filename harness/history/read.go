@@ -66,7 +66,7 @@ func scan(r io.Reader, each func(Event)) (*History, error) {
 	n := 1
 	for ; ; n++ {
 		line, err := lines.ReadBytes('\n')
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			h.Cut = len(bytes.TrimSpace(line)) > 0
 			break
 		}

@@ -74,7 +74,7 @@ func (f *floor) enter(ctx context.Context, step schedule.Step, callers []schedul
 		own = f.call(ctx, step, patience(limit))
 	}
 	if len(callers) > 0 {
-		f.expect(ctx, step.Index, callers, patience(replayLimit))
+		f.expect(ctx, callers, patience(replayLimit))
 		own.at = latest(own.at, time.Now())
 	}
 	at := f.begin(step, own)
@@ -181,12 +181,12 @@ func (f *floor) apart(c *call, kind string) time.Duration {
 }
 
 // expect waits until all callers are there, or can't come any more.
-func (f *floor) expect(ctx context.Context, index int, callers []schedule.Caller, limit time.Duration) {
+func (f *floor) expect(ctx context.Context, callers []schedule.Caller, limit time.Duration) {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	for {
 		f.mu.Lock()
-		missing := slices.ContainsFunc(callers, func(c schedule.Caller) bool { return f.comes(c, index) })
+		missing := slices.ContainsFunc(callers, f.comes)
 		changed := f.changed
 		f.mu.Unlock()
 		if !missing {
@@ -202,8 +202,8 @@ func (f *floor) expect(ctx context.Context, index int, callers []schedule.Caller
 	}
 }
 
-// comes reports whether a caller of step index of a lane is still on its way.
-func (f *floor) comes(c schedule.Caller, index int) bool {
+// comes reports whether a caller is still on its way.
+func (f *floor) comes(c schedule.Caller) bool {
 	s := f.spots[c.Lane]
 	if s == nil || s.left || s.begun && s.index >= c.Index {
 		return false
