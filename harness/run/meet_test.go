@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"plugstorm/harness/agent"
 	"plugstorm/harness/history"
 	"plugstorm/harness/op"
@@ -223,5 +225,22 @@ func TestMeetingInNextGuest(t *testing.T) {
 	}
 	if len(r.guests) != 2 {
 		t.Errorf("%d guests", len(r.guests))
+	}
+}
+
+// TestLanesAreRecorded: the record says what its lanes could do, so that a judge
+// can say which pairs never overlapped.
+func TestLanesAreRecorded(t *testing.T) {
+	r := play{seed: 3, duration: 20 * time.Second}.perform(t)
+	kinds := map[string][]string{}
+	for _, l := range r.Case.Lanes {
+		kinds[l.Lane] = slices.Sorted(slices.Values(l.Kinds))
+	}
+	want := map[string][]string{"dimm": {"block-offline", "dimm-add", "dimm-remove"}, "cpu": {"cpu-offline", "cpu-online"}}
+	if diff := cmp.Diff(want, kinds); diff != "" {
+		t.Error(diff)
+	}
+	if table := overlap.Of(r.History); len(table.Pairs)+len(table.Never) != 6 {
+		t.Errorf("%d pairs overlapped and %d never did, of 6", len(table.Pairs), len(table.Never))
 	}
 }
