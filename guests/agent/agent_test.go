@@ -179,6 +179,10 @@ func TestMemory(t *testing.T) {
 	if !dimm.Present || len(dimm.Blocks) != 1 || dimm.Blocks[0] != want {
 		t.Errorf("one block: %+v, want %+v", dimm, want)
 	}
+	var many agent.MemoryReply
+	if g.must(agent.MethodMemory, agent.MemoryParams{Start: 128 << 20, Size: 100 * 128 << 20}, &many); many.Present || len(many.Blocks) != 2 {
+		t.Errorf("a large range: %+v", many)
+	}
 	g.refuses("", agent.MethodMemory, agent.MemoryParams{Start: ^uint64(0), Size: 2})
 }
 
