@@ -16,7 +16,7 @@ import (
 // Of a recorded meeting it is known that it came about, and in a replay lanes
 // drift apart until they meet.
 const (
-	meetLimit   = 2 * time.Second
+	meetLimit   = 500 * time.Millisecond
 	replayLimit = 30 * time.Second
 )
 
@@ -130,9 +130,14 @@ func (f *floor) call(ctx context.Context, step schedule.Step, limit time.Duratio
 	case m := <-c.answer: // just in time
 		return m
 	default:
-		return c.alone()
 	}
+	if other.underWay() && c.wants(other.index) {
+		return f.meeting(c, other, true) // at another point than was meant
+	}
+	return c.alone()
 }
+
+func (s *spot) underWay() bool { return s.begun && !s.over }
 
 // alone is what comes of a call that nobody answers.
 func (c *call) alone() meeting {
@@ -141,9 +146,10 @@ func (c *call) alone() meeting {
 	return meeting{at: time.Now(), meet: &meet}
 }
 
-// join answers a call at once: by the step that the other lane is at, if it
-// isn't too late for that or if it is the recorded one, or because there is no
-// use in waiting.
+// join answers a call at once, if there is no use in waiting or no need to: the
+// step that the other lane is at will do if it is the recorded one, if it isn't
+// too late for the offset, and for every slide that doesn't begin ahead. A lane
+// that waits collides with nobody.
 func (f *floor) join(c *call, other *spot) (meeting, bool) {
 	want := c.step.Meet.Step
 	switch {
@@ -156,11 +162,12 @@ func (f *floor) join(c *call, other *spot) (meeting, bool) {
 		return f.meeting(c, other, true), true
 	case other.left:
 		return c.alone(), true
-	case want != nil || !other.begun || other.over:
+	case want != nil || !other.underWay():
 		return meeting{}, false
 	}
-	m := f.meeting(c, other, true)
-	return m, m.at.After(time.Now())
+	apart := f.apart(c, other.kind)
+	slides := c.step.Meet.Slide > 0 && apart >= 0
+	return f.meeting(c, other, true), slides || time.Until(other.at) > -apart
 }
 
 // meeting is how a call and the step that the other lane is at come together.
