@@ -61,7 +61,7 @@ const (
 	MethodWake          = "wake"           // WakeParams -> WakeReply; before anything else is asked of a guest that was, or will be, a snapshot
 	MethodMemory        = "memory"         // MemoryParams -> MemoryReply
 	MethodSetBlock      = "set-block"      // SetBlockParams -> SetBlockReply
-	MethodCPUs          = "cpus"           // nil -> CPUsReply
+	MethodCPUs          = "cpus"           // CPUsParams -> CPUsReply
 	MethodSetCPU        = "set-cpu"        // SetCPUParams -> nil
 	MethodFailWorkers   = "fail-workers"   // FailWorkersParams -> nil
 	MethodZones         = "zones"          // ZonesParams -> ZonesReply
@@ -110,10 +110,14 @@ type Heartbeat struct {
 	Workloads int    `json:"workloads"` // running now
 }
 
-// MemoryParams names a physical range. A zero Size asks for all of memory.
+// MemoryParams names a physical range. A zero Size asks for all of memory. The
+// agent answers when the range is present, and all of it online if Online is
+// set, or after WaitMS, at most 10 s; at once if WaitMS is 0.
 type MemoryParams struct {
-	Start uint64 `json:"start"`
-	Size  uint64 `json:"size"`
+	Start  uint64 `json:"start"`
+	Size   uint64 `json:"size"`
+	Online bool   `json:"online,omitempty"`
+	WaitMS int64  `json:"wait_ms,omitempty"`
 }
 
 // A Block is one memory block device (/sys/devices/system/memory/memoryN).
@@ -148,6 +152,14 @@ type SetBlockParams struct {
 // kernel answers with an error has no reply.
 type SetBlockReply struct {
 	Failed bool `json:"failed"`
+}
+
+// CPUsParams ask for the CPU lists: at once if WaitMS is 0, else when a list
+// differs from the one named here, or after WaitMS, at most 10 s.
+type CPUsParams struct {
+	Present []int `json:"present,omitempty"`
+	Online  []int `json:"online,omitempty"`
+	WaitMS  int64 `json:"wait_ms,omitempty"`
 }
 
 // CPUsReply holds the kernel's CPU lists, expanded.

@@ -30,7 +30,7 @@ const (
 	Snapshot   Type = "snapshot"    // Guest, Text: what became of snapshots
 	AgentUp    Type = "agent-up"    // Guest, Slowness, Text: what the agent said of itself
 	Console    Type = "console"     // Guest, Offset: the console byte there came now, as did those up to the next mark, give or take 20 ms
-	StepBegin  Type = "step-begin"  // Guest, Seq, Step
+	StepBegin  Type = "step-begin"  // Guest, Seq, Step; its Meet as it came about
 	StepEnd    Type = "step-end"    // Guest, Seq, Outcome, Text: why
 	Complaint  Type = "complaint"   // Guest, Text: title; the live scanner saw one, the judge looks for itself
 	Blind      Type = "blind"       // Guest, Text: from here on lockdep checks nothing in this guest
@@ -109,7 +109,9 @@ type Case struct {
 	ReplayOf string        `json:"replay_of,omitempty"` // the directory whose schedule this is
 	Cold     bool          `json:"cold,omitempty"`      // all guests were to boot; else which did is in their GuestStart
 
-	Rules *RuleText        `json:"rules,omitempty"` // nil: none were checked
+	Rules *RuleText            `json:"rules,omitempty"` // nil: none were checked
+	Lanes []schedule.LaneKinds `json:"lanes,omitempty"` // what the lanes can do on this machine; nil in old records
+
 	Widen []rules.Widening `json:"widen,omitempty"` // delays of every guest, besides those that the suite draws
 }
 

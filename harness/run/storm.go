@@ -32,8 +32,10 @@ func (g *guest) storm() error {
 	g.side.Go(g.watchHealth)
 	g.side.Go(g.watchDeadlock)
 	g.startWorkloads(&lanes)
-	for _, lane := range schedule.LanesOf(g.lanes, g.cfg.Scenario, g.scenario) {
-		lanes.Go(func() { g.runLane(lane) })
+	ours := schedule.LanesOf(g.lanes, g.cfg.Scenario, g.scenario)
+	meets := newFloor(ours, &g.usual)
+	for _, lane := range ours {
+		lanes.Go(func() { g.runLane(lane, meets) })
 	}
 	<-g.ctx.Done()
 	lanes.Wait()
@@ -56,7 +58,8 @@ func (g *guest) startWorkloads(starts *sync.WaitGroup) {
 }
 
 // runLane sets the lane's devices up and then does its steps one by one.
-func (g *guest) runLane(lane *schedule.Sequence) {
+func (g *guest) runLane(lane *schedule.Sequence, meets *floor) {
+	defer meets.leave(lane.Lane(), true)
 	for _, spec := range lane.Setup() {
 		if g.ctx.Err() != nil {
 			return
@@ -68,8 +71,12 @@ func (g *guest) runLane(lane *schedule.Sequence) {
 		if !ok || !pause(g.ctx, step.Gap) {
 			return
 		}
+		if step.Meet, ok = meets.enter(g.ctx, step, lane.Callers(), g.vm.Deadline); !ok {
+			return
+		}
 		lane.Begin()
 		g.step(step, false)
+		meets.leave(lane.Lane(), false)
 	}
 }
 
@@ -94,6 +101,7 @@ func (g *guest) step(step schedule.Step, setup bool) {
 	g.history.Add(history.Event{Type: history.StepBegin, Guest: g.number, Seq: seq, Step: &step, Setup: setup})
 	ctx, cancel := context.WithTimeout(g.ctx, g.vm.Deadline(step.Op.Kind.Deadline))
 	defer cancel()
+	began := time.Now()
 	err := step.Op.Op.Inject(ctx, g.vm)
 	if err == nil {
 		err = step.Op.Op.Confirm(ctx, g.vm)
@@ -109,6 +117,9 @@ func (g *guest) step(step schedule.Step, setup bool) {
 	}
 	g.history.Add(end)
 	g.finished.Add(1)
+	if outcome == op.Done {
+		g.usual.add(step.Op.Kind, time.Since(began))
+	}
 	g.react(step, outcome, err)
 }
 

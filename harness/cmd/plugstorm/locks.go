@@ -142,11 +142,12 @@ func lockTables(dir string) (string, []*rules.Table, error) {
 
 // lockTable adds up what the guests of one machine's part saw.
 func lockTable(dir string) (*rules.Table, error) {
-	h, err := history.Read(dir)
+	hearing := verdict.Begin(known.Default())
+	h, err := history.Scan(dir, hearing.Event)
 	if err != nil {
 		return nil, err
 	}
-	v := verdict.Judge(verdict.Input{History: h, Known: known.Default()})
+	v := hearing.Verdict(h.Cut, nil)
 	table := &rules.Table{Machine: h.Case.Machine, Kernel: h.Case.Kernel.Name, Rules: v.Rules}
 	var seen [][]rules.Contract
 	for _, g := range v.Guests {
