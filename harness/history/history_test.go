@@ -68,7 +68,8 @@ func everyType(t *testing.T) []history.Event {
 		{Type: history.Blind, Guest: 1, Text: "possible deadlock"},
 		{Type: history.Silent, Guest: 1, Text: "no heartbeat"},
 		{Type: history.Snapshot, Guest: 1, Text: "thrown away: it is not what was saved"},
-		{Type: history.Host, Guest: 1, Starved: 0.25},
+		{Type: history.Wait, Guest: 1, Waited: time.Second, Text: "2 guests ran already"},
+		{Type: history.Host, Guest: 1, Starved: 0.25, Private: 1 << 30},
 		{Type: history.Workload, Guest: 1, Text: `{"name":"slab-storm","rounds":7}`},
 		{Type: history.Rules, Guest: 1, Rules: &history.RuleCheck{Widen: []rules.Widening{{Func: "kernfs_drain", Delay: time.Millisecond}}}},
 		{Type: history.Rules, Guest: 1, Rules: &history.RuleCheck{Status: &rules.Status{

@@ -17,6 +17,7 @@ import (
 
 	"plugstorm/harness/blame"
 	"plugstorm/harness/history"
+	"plugstorm/harness/pool"
 	"plugstorm/harness/rules"
 	"plugstorm/harness/schedule"
 	"plugstorm/harness/splat"
@@ -37,6 +38,11 @@ type Config struct {
 
 	Snapshots Snapshots      // where guests are saved and come from; nil: all of them boot
 	HostLoad  func() float64 // see vm.HostLoad; nil: unknown
+
+	// Pool says when a guest may be started beside those of other runs, and ends
+	// the run when another one of the same machine has found what ends them. nil:
+	// the run is alone.
+	Pool *pool.Pool
 
 	// Until ends the run with the first complaint that it is true of. It is
 	// called by the goroutine that reads the console. May be nil.
@@ -112,6 +118,7 @@ type runner struct {
 	enough   atomic.Bool  // Config.Until was true of a complaint
 	saved    snapshots
 	guest    int
+	seat     *pool.Seat    // of the guest; nil without a pool
 	stormed  time.Time     // when the first guest was up; zero before
 	lastBoot time.Duration // of the last guest that came up
 }
@@ -127,9 +134,8 @@ func (r *runner) left() time.Duration {
 // loop runs guest after guest until the time is up.
 func (r *runner) loop(ctx context.Context) error {
 	faults := 0
-	for !r.enough.Load() && r.left() > r.lastBoot { // a guest for whom there is no time is not booted
-		r.guest++
-		why := r.oneGuest(ctx)
+	for !r.enough.Load() && !r.cfg.Pool.Over(r.kind()) && r.left() > r.lastBoot { // a guest for whom there is no time is not booted
+		why := r.seatedGuest(ctx)
 		switch {
 		case ctx.Err() != nil:
 			r.fault(blame.User, "", "interrupted after %s", time.Since(r.cfg.Case.Started).Round(time.Second))
