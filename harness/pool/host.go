@@ -11,6 +11,10 @@ import (
 	"strings"
 )
 
+// coresPerGuest is how many CPUs of the host a guest has for itself when nobody
+// says how many guests are to run.
+const coresPerGuest = 2
+
 // ThisHost is the host that we run on.
 func ThisHost() Host {
 	return Host{
@@ -78,4 +82,13 @@ func readBytes(file string) (int64, bool) {
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
 	return n, err == nil
+}
+
+// Fit is how many guests of such a need run at once where nobody said how many.
+func (h Host) Fit(need int64) int {
+	n := h.Cores / coresPerGuest
+	if left := h.Available() - spare; need > 0 {
+		n = min(n, int(left/need))
+	}
+	return max(1, n)
 }
