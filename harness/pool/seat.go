@@ -29,7 +29,8 @@ func (s *Seat) Waited() (time.Duration, string) {
 	return s.waited, s.why
 }
 
-// Up says that the guest has come up, or never will.
+// Up says that the guest has come up, or never will. It may be called for every
+// guest that has the seat.
 func (s *Seat) Up() {
 	if s == nil {
 		return

@@ -24,26 +24,24 @@ func GuestBytes(s *schedule.Scenario, m *vm.Machine) int64 {
 // kind is what guests of this run are for the pool.
 func (r *runner) kind() string { return r.cfg.Machine.Name }
 
-// seatedGuest waits until there is room for a guest beside those of other runs,
-// and does it. Like oneGuest it never returns nil.
-func (r *runner) seatedGuest(ctx context.Context) error {
+// seated waits until there is room for the run's guests beside those of other
+// runs, and does the loop. They keep the seat one after the other: a run that has
+// begun doesn't lose its time to others.
+func (r *runner) seated(ctx context.Context) error {
 	seat, err := r.cfg.Pool.Enter(ctx, pool.Guest{Kind: r.kind(), Need: GuestBytes(r.cfg.Scenario, r.cfg.Machine)})
 	switch {
 	case errors.Is(err, pool.ErrEnded):
-		return errTimeUp
+		r.history.Add(history.Event{Type: history.RunEnd})
+		return nil
 	case err != nil:
-		return err
+		return r.interrupted(ctx)
 	}
 	defer seat.Leave()
-	if r.left() <= r.lastBoot {
-		return errTimeUp // it went by in the queue
-	}
-	r.guest++
 	r.seat = seat
 	if waited, why := seat.Waited(); why != "" {
-		r.history.Add(history.Event{Type: history.Wait, Guest: r.guest, Waited: waited, Text: why})
+		r.history.Add(history.Event{Type: history.Wait, Guest: 1, Waited: waited, Text: why})
 	}
-	return r.oneGuest(ctx)
+	return r.loop(ctx)
 }
 
 // watchPool ends the guest's storm when another run has found what ends them
