@@ -50,3 +50,27 @@ func TestAvailable(t *testing.T) {
 		t.Errorf("this host has %d cores and %d bytes", h.Cores, h.Available())
 	}
 }
+
+func TestFit(t *testing.T) {
+	for _, tt := range []struct {
+		cores int
+		left  int64
+		need  int64
+		want  int
+	}{
+		{1, 100 * gib, gib, 1},
+		{2, 100 * gib, gib, 1},
+		{4, 100 * gib, gib, 2},
+		{16, 100 * gib, gib, 8},
+		{16, 3*gib + spare, gib, 3},
+		{16, 3*gib + spare - 1, gib, 2},
+		{16, gib / 2, gib, 1}, // one guest always runs
+		{16, 0, gib, 1},       // unknown
+		{0, 0, 0, 1},
+	} {
+		h := Host{Cores: tt.cores, Available: func() int64 { return tt.left }}
+		if got := h.Fit(tt.need); got != tt.want {
+			t.Errorf("%d cores and %d MiB for guests of %d MiB: %d guests, want %d", tt.cores, tt.left>>20, tt.need>>20, got, tt.want)
+		}
+	}
+}

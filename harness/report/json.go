@@ -168,7 +168,7 @@ func newStartJSON(g verdict.Guest) startJSON {
 
 func newSlotJSON(s Slot) slotJSON {
 	out := slotJSON{
-		Slot: s.Number, Seed: s.Seed, Status: string(s.Verdict.Status), Why: list(s.Verdict.Why),
+		Slot: s.Number, Seed: s.Case.Seed, Status: string(s.Verdict.Status), Why: list(s.Verdict.Why),
 		Guests: len(s.Verdict.Guests), RunDir: s.Dir,
 	}
 	if s.Dir != "" {

@@ -36,7 +36,7 @@ type Machine struct {
 // A Slot is one of the runs that a machine had going at once.
 type Slot struct {
 	Number  int // from 1
-	Seed    int64
+	Case    history.Case
 	Verdict *verdict.Verdict // its own
 	Dir     string           // "" if it left no record
 	Replay  []string         // of it alone

@@ -16,7 +16,11 @@ import (
 func (t *text) slots(m Machine) {
 	var each []string
 	for _, s := range m.Slots {
-		each = append(each, fmt.Sprintf("%d %s (seed %d)", s.Number, s.Verdict.Status, s.Seed))
+		seed := ""
+		if s.Dir != "" {
+			seed = fmt.Sprintf(" (seed %d)", s.Case.Seed)
+		}
+		each = append(each, fmt.Sprintf("%d %s%s", s.Number, s.Verdict.Status, seed))
 	}
 	if len(each) > 0 {
 		t.prose("slots   ", strings.Join(each, ", "))

@@ -45,21 +45,27 @@ func recordedParts(run string) (dir string, parts []part, err error) {
 	if err != nil {
 		return "", nil, blame.On(blame.Host, err, "")
 	}
-	for _, d := range append([]string{dir}, below(dir, "*")...) {
-		t := part{dir: d, slots: below(d, slotPrefix+"*")}
-		if recordedIn(d) {
-			t.slots = []string{d}
+	if t := findPart(dir); len(t.slots) > 0 {
+		return dir, []part{t}, nil
+	}
+	for _, d := range below(dir, "*") {
+		if t := findPart(d); len(t.slots) > 0 {
+			parts = append(parts, t)
 		}
-		t.slots = slices.DeleteFunc(t.slots, func(s string) bool { return !recordedIn(s) })
-		if len(t.slots) == 0 || d != dir && slotNumber(d) > 0 {
-			continue // nothing, or taken as one of dir's slots
-		}
-		parts = append(parts, t)
 	}
 	if len(parts) == 0 {
 		return "", nil, blame.Errorf(blame.User, "name a directory that plugstorm run has written", "%s holds no recorded run", dir)
 	}
 	return dir, parts, nil
+}
+
+// findPart looks at one directory: it holds a history, or slots that do.
+func findPart(dir string) part {
+	if recordedIn(dir) {
+		return part{dir, []string{dir}}
+	}
+	found := slices.DeleteFunc(below(dir, slotPrefix+"*"), func(d string) bool { return slotNumber(d) == 0 || !recordedIn(d) })
+	return part{dir, found}
 }
 
 // recordedIn reports whether a directory holds a history.
@@ -130,7 +136,7 @@ func judgePart(t part, set knownFile) (report.Machine, error) {
 	var parts []verdict.Part
 	for _, number := range expectedSlots(byNumber) {
 		m, ok := byNumber[number]
-		s := report.Slot{Number: number, Seed: m.Case.Seed, Verdict: m.Verdict, Dir: m.Dir, Replay: replayWords(m.Dir)}
+		s := report.Slot{Number: number, Case: m.Case, Verdict: m.Verdict, Dir: m.Dir, Replay: replayWords(m.Dir)}
 		if !ok {
 			s.Verdict = verdict.Lost("it left no record")
 		}
