@@ -36,10 +36,6 @@ const (
 	// to believe in what guests say about time (verdict/starved.go).
 	maxStarved = 0.5
 
-	// holdLimit is how long a guest waits for guests to starve less while the host
-	// has a CPU for each of them: its load is somebody else's then, and may never end.
-	holdLimit = time.Minute
-
 	// spare is what is left of the memory that can be had, in bytes.
 	spare = 512 << 20
 )
@@ -129,16 +125,13 @@ func (p *Pool) Enter(ctx context.Context, g Guest) (*Seat, error) {
 	if p == nil {
 		return nil, nil //nolint:nilnil // a nil Seat does nothing
 	}
-	began := time.Now()
-	patience := time.NewTimer(holdLimit)
-	defer patience.Stop()
-	patient, why := true, ""
+	began, why := time.Now(), ""
 	ended := p.Ended(g.Kind)
 	for {
 		if p.Over(g.Kind) {
 			return nil, ErrEnded
 		}
-		seat, refused, changed := p.try(g, patient)
+		seat, refused, changed := p.try(g)
 		if seat != nil {
 			seat.why, seat.waited = why, seat.since.Sub(began)
 			return seat, nil
@@ -146,8 +139,6 @@ func (p *Pool) Enter(ctx context.Context, g Guest) (*Seat, error) {
 		why = refused
 		select {
 		case <-changed:
-		case <-patience.C:
-			patient = false
 		case <-ended:
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
@@ -156,10 +147,10 @@ func (p *Pool) Enter(ctx context.Context, g Guest) (*Seat, error) {
 }
 
 // try seats a guest, or says why it can't yet and what to wait for.
-func (p *Pool) try(g Guest, patient bool) (seat *Seat, why string, changed <-chan struct{}) {
+func (p *Pool) try(g Guest) (seat *Seat, why string, changed <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if why = p.refuse(g, patient); why != "" {
+	if why = p.refuse(g); why != "" {
 		return nil, why, p.changed
 	}
 	seat = &Seat{pool: p, guest: g, since: time.Now(), rising: true}
@@ -170,7 +161,7 @@ func (p *Pool) try(g Guest, patient bool) (seat *Seat, why string, changed <-cha
 }
 
 // refuse says why a guest has to wait, "" if it doesn't. p.mu is held.
-func (p *Pool) refuse(g Guest, patient bool) string {
+func (p *Pool) refuse(g Guest) string {
 	n := len(p.seats)
 	switch k := p.kind(g.Kind); {
 	case n == 0:
@@ -183,7 +174,7 @@ func (p *Pool) refuse(g Guest, patient bool) string {
 	if why := p.short(g); why != "" {
 		return why
 	}
-	return p.crowded(n, patient)
+	return p.crowded(n)
 }
 
 // short says that the host may not have the memory. Those who run may still
@@ -203,15 +194,16 @@ func (p *Pool) short(g Guest) string {
 }
 
 // crowded says that the host is out of CPU. As long as it has a CPU for each
-// guest, nothing has to be known of how they fare, and whoever waited long
-// enough may start.
-func (p *Pool) crowded(n int, patient bool) string {
+// guest it isn't we who load it, and others may never stop: then nobody waits.
+func (p *Pool) crowded(n int) string {
+	if n < p.host.Cores {
+		return ""
+	}
 	share, known := p.starved()
-	packed := n >= p.host.Cores
 	switch {
-	case packed && !known:
+	case !known:
 		return "it was not known yet how those that ran fare"
-	case known && share > maxStarved && (packed || patient):
+	case share > maxStarved:
 		return fmt.Sprintf("those that ran waited for a CPU of the host for %.0f %% of the time", 100*share)
 	}
 	return ""
