@@ -41,6 +41,7 @@ var rooms = []room{
 	{"harness/lockdep", base + " harness/frame", "the kernel's lock order as data, of use without a VM or a console"},
 	{"harness/symbols", base + " harness/console harness/frame", "places in the source, from ELF files and text, of use without a run"},
 
+	{"harness/pool", base, "it shares a host out among guests, and knows nothing of what these are"},
 	{"harness/rules", base, "rules about locks and what the checker saw, as data, of use without a VM"},
 	{"harness/waitfor", base + " harness/lockdep", "who waits for whom, as data, of use without a VM or a console"},
 
@@ -58,7 +59,7 @@ var rooms = []room{
 	{"harness/verdict", "harness/history harness/overlap harness/splat harness/known harness/zones", "pure: it judges a record, never a VM, so that an old run can be judged again"},
 	{"harness/report", "harness/verdict harness/triage", "it formats a verdict, or what a log holds"},
 	{"harness/detect", "harness/verdict", "pure: it counts results that are recorded, and runs nothing"},
-	{"harness/run", "harness/schedule harness/history harness/splat harness/zones", "the one loop: it records and doesn't judge, hence no verdict"},
+	{"harness/run", "harness/schedule harness/history harness/splat harness/zones harness/pool", "the one loop: it records and doesn't judge, hence no verdict"},
 
 	{"guests", "harness/vm", "machines as data"},
 	{"workloads", "harness/agent", "they run inside the guest, where nothing of the host's exists"},

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -25,10 +26,22 @@ type result struct {
 		Machine  string
 		Ops      map[string]map[string]int
 		Findings []finding
-		Faults   []struct{ Party, Text string }
-		Starts   []struct {
-			Restored bool
-			Snapshot []string
+		Faults   []struct {
+			Slot        int
+			Party, Text string
+		}
+		Starts []struct {
+			Slot       int
+			Restored   bool
+			Snapshot   []string
+			PrivateMiB int `json:"private_mib"`
+		}
+		Slots []struct {
+			Slot   int
+			Status string
+			Why    []string
+			Guests int
+			RunDir string `json:"run_dir"`
 		}
 	}
 	RunDir string `json:"run_dir"`
@@ -65,9 +78,13 @@ func (r result) faults() string {
 }
 
 // start starts the command with --json. It leads a process group of its own,
-// and ends with this process.
+// and ends with this process. A run has one guest at a time unless its spec says
+// otherwise, however large the host is.
 func start(args ...string) (*exec.Cmd, *bytes.Buffer) {
 	GinkgoHelper()
+	if args[0] == "run" && !slices.Contains(args, "--vms") {
+		args = append(args, "--vms", "1")
+	}
 	cmd := exec.Command(plugstormPath, args...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, GinkgoWriter

@@ -36,7 +36,8 @@ const (
 	Blind      Type = "blind"       // Guest, Text: from here on lockdep checks nothing in this guest
 	Silent     Type = "silent"      // Guest, Text: QEMU runs, and neither console nor agent show life
 	Stuck      Type = "stuck"       // Guest, Stuck, Text: tasks don't go on, and no time will change that
-	Host       Type = "host"        // Guest, Starved: how the host has treated QEMU since the last such event
+	Wait       Type = "wait"        // Guest, Waited, Text: why; the guest was not started before, for it would have been one too many
+	Host       Type = "host"        // Guest, Starved: how the host has treated QEMU since the last such event; Private
 	Workload   Type = "workload"    // Guest, Text: a workload ended by itself, or what it did
 	Zones      Type = "zones"       // Guest, Text: a zones.Report in JSON
 	Rules      Type = "rules"       // Guest, Rules: what came of the rule checker, when it was loaded and at the guest's end
@@ -71,6 +72,9 @@ type Event struct {
 	// Starved is the share of the time in which QEMU wanted a CPU of the host
 	// and got none, 0 to 1.
 	Starved float64 `json:"starved,omitempty"`
+
+	Private int64         `json:"private_bytes,omitempty"` // memory of the host that QEMU has for itself alone
+	Waited  time.Duration `json:"waited_ns,omitempty"`     // for a seat in the pool
 
 	Text     string `json:"text,omitempty"`
 	Party    string `json:"party,omitempty"`    // blame.Party
@@ -107,6 +111,9 @@ type Case struct {
 	Started  time.Time     `json:"started"`
 	Command  []string      `json:"command"`             // what reproduces the run, as words
 	ReplayOf string        `json:"replay_of,omitempty"` // the directory whose schedule this is
+	VMs      int           `json:"vms,omitempty"`       // guests at a time in the whole run; 0: one
+	Slot     int           `json:"slot,omitempty"`      // which of those that the machine runs at once, from 1; 0: it runs one
+	Slots    int           `json:"slots,omitempty"`     // how many these are; 0: one
 	Cold     bool          `json:"cold,omitempty"`      // all guests were to boot; else which did is in their GuestStart
 
 	Rules *RuleText            `json:"rules,omitempty"` // nil: none were checked

@@ -272,22 +272,27 @@ func (c *Counter) Table() *Table {
 			t.PairSeconds += bits.OnesCount64(word)
 		}
 	}
-	slices.SortFunc(t.Pairs, func(a, b PairCount) int {
-		return cmp.Or(cmp.Compare(b.Count.Count, a.Count.Count), slices.Compare(a.Pair[:], b.Pair[:]))
-	})
 	for pair := range possible(c.couldDo()) {
 		if c.pairs[pair] == nil {
 			t.Never = append(t.Never, pair)
 		}
 	}
-	slices.SortFunc(t.Never, func(a, b Pair) int { return slices.Compare(a[:], b[:]) })
 	for key, n := range c.workloads {
 		t.Workloads = append(t.Workloads, WorkloadCount{key[0], key[1], *n})
 	}
+	t.sort()
+	return &t
+}
+
+// sort puts a table's lists into their order.
+func (t *Table) sort() {
+	slices.SortFunc(t.Pairs, func(a, b PairCount) int {
+		return cmp.Or(cmp.Compare(b.Count.Count, a.Count.Count), slices.Compare(a.Pair[:], b.Pair[:]))
+	})
+	slices.SortFunc(t.Never, func(a, b Pair) int { return slices.Compare(a[:], b[:]) })
 	slices.SortFunc(t.Workloads, func(a, b WorkloadCount) int {
 		return cmp.Or(strings.Compare(a.Kind, b.Kind), cmp.Compare(b.Count.Count, a.Count.Count), strings.Compare(a.Workload, b.Workload))
 	})
-	return &t
 }
 
 // couldDo lists what the lanes of those parts that had a guest could do.

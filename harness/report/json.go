@@ -56,6 +56,7 @@ type machineJSON struct {
 	Overlap      overlapJSON                   `json:"overlap"`
 	Guests       int                           `json:"guests"`
 	Starts       []startJSON                   `json:"starts"`
+	Slots        []slotJSON                    `json:"slots"`
 	Omitted      []string                      `json:"omitted"`
 	RunDir       string                        `json:"run_dir"`
 	Replay       string                        `json:"replay"`
@@ -69,6 +70,8 @@ type findingJSON struct {
 	Known     string   `json:"known"`
 	AtS       float64  `json:"at_s"`
 	AtAgentS  float64  `json:"at_agent_s"`
+	Slot      int      `json:"slot"`
+	Slots     []int    `json:"slots"`
 	Guest     int      `json:"guest"`
 	Sightings int      `json:"sightings"`
 	Stack     []string `json:"stack"`
@@ -77,13 +80,27 @@ type findingJSON struct {
 }
 
 type startJSON struct {
-	UpS      float64  `json:"up_s"`
-	Restored bool     `json:"restored"`
-	Snapshot []string `json:"snapshot"`
+	Slot       int      `json:"slot"`
+	UpS        float64  `json:"up_s"`
+	Restored   bool     `json:"restored"`
+	Snapshot   []string `json:"snapshot"`
+	WaitedS    float64  `json:"waited_s"`
+	PrivateMiB int64    `json:"private_mib"`
+}
+
+type slotJSON struct {
+	Slot   int      `json:"slot"`
+	Seed   int64    `json:"seed"`
+	Status string   `json:"status"`
+	Why    []string `json:"why"`
+	Guests int      `json:"guests"`
+	RunDir string   `json:"run_dir"`
+	Replay string   `json:"replay"`
 }
 
 type faultJSON struct {
 	AtS   float64 `json:"at_s"`
+	Slot  int     `json:"slot"`
 	Party string  `json:"party"`
 	Text  string  `json:"text"`
 	Next  string  `json:"next"`
@@ -106,7 +123,7 @@ func newMachineJSON(m Machine) machineJSON {
 		Machine: m.Case.Machine, Status: string(v.Status), Why: list(v.Why),
 		Kernel: m.Case.Kernel.Name, Release: m.Case.Kernel.Release, Accel: m.Case.Accel, QEMU: m.Case.QEMU,
 		Ops: map[string]map[op.Outcome]int{}, OpsPerMinute: list(v.PerMinute), Workloads: map[string]uint64{},
-		Findings: []findingJSON{}, Faults: []faultJSON{}, Guests: len(v.Guests), Starts: []startJSON{},
+		Findings: []findingJSON{}, Faults: []faultJSON{}, Guests: len(v.Guests), Starts: []startJSON{}, Slots: []slotJSON{},
 		Rules: newRulesJSON(v.Rules), Overlap: newOverlapJSON(v.Overlap), Omitted: list(m.Case.Kernel.Omitted), RunDir: m.Dir, Replay: vm.Shell(m.Replay...),
 	}
 	for kind, counts := range v.Ops {
@@ -120,10 +137,13 @@ func newMachineJSON(m Machine) machineJSON {
 		out.Findings = append(out.Findings, newFindingJSON(f))
 	}
 	for _, g := range v.Guests {
-		out.Starts = append(out.Starts, startJSON{seconds(g.Boot), g.Restored, list(g.Snapshot)})
+		out.Starts = append(out.Starts, newStartJSON(g))
 	}
 	for _, f := range v.Faults {
-		out.Faults = append(out.Faults, faultJSON{seconds(f.At), f.Party, f.Text, f.Next})
+		out.Faults = append(out.Faults, faultJSON{seconds(f.At), f.Slot, f.Party, f.Text, f.Next})
+	}
+	for _, s := range m.Slots {
+		out.Slots = append(out.Slots, newSlotJSON(s))
 	}
 	return out
 }
@@ -131,11 +151,29 @@ func newMachineJSON(m Machine) machineJSON {
 func newFindingJSON(f verdict.Finding) findingJSON {
 	out := findingJSON{
 		Title: f.Title, Alt: list(f.Alt), Type: f.Type, Identity: f.Identity, Known: f.Known,
-		AtS: seconds(f.At), AtAgentS: seconds(f.AtAgent), Guest: f.Guest, Sightings: f.Sightings,
+		AtS: seconds(f.At), AtAgentS: seconds(f.AtAgent), Slot: f.Slot, Slots: list(f.Slots), Guest: f.Guest, Sightings: f.Sightings,
 		Stack: list(f.Stack), Step: strings.Join(f.Steps, "; "), Locks: []string{},
 	}
 	if f.Locks != nil {
 		out.Locks = list(f.Locks.Classes)
+	}
+	return out
+}
+
+func newStartJSON(g verdict.Guest) startJSON {
+	return startJSON{
+		Slot: g.Slot, UpS: seconds(g.Boot), Restored: g.Restored, Snapshot: list(g.Snapshot),
+		WaitedS: seconds(g.Waited), PrivateMiB: g.Private >> 20,
+	}
+}
+
+func newSlotJSON(s Slot) slotJSON {
+	out := slotJSON{
+		Slot: s.Number, Seed: s.Case.Seed, Status: string(s.Verdict.Status), Why: list(s.Verdict.Why),
+		Guests: len(s.Verdict.Guests), RunDir: s.Dir,
+	}
+	if s.Dir != "" {
+		out.Replay = vm.Shell(s.Replay...)
 	}
 	return out
 }

@@ -30,6 +30,16 @@ type Machine struct {
 	Verdict *verdict.Verdict
 	Dir     string
 	Replay  []string
+	Slots   []Slot // where several guests ran at once; empty otherwise
+}
+
+// A Slot is one of the runs that a machine had going at once.
+type Slot struct {
+	Number  int // from 1
+	Case    history.Case
+	Verdict *verdict.Verdict // its own
+	Dir     string           // "" if it left no record
+	Replay  []string         // of it alone
 }
 
 // A Format writes a Run.

@@ -90,6 +90,7 @@ func (t *text) machine(m Machine) {
 	v := m.Verdict
 	t.f("\n== %s: %s\n", m.Case.Machine, string(v.Status))
 	t.f("kernel  %s (%s), QEMU %s, %s\n", m.Case.Kernel.Name, m.Case.Kernel.Release, m.Case.QEMU, m.Case.Accel)
+	t.slots(m)
 	t.guests(v)
 	for _, omitted := range m.Case.Kernel.Omitted {
 		t.prose("left out: ", omitted)
@@ -113,6 +114,7 @@ func (t *text) machine(m Machine) {
 	}
 	if len(v.Findings) > 0 {
 		t.f("\nreplay %s: %s\n", m.Case.Machine, vm.Shell(m.Replay...))
+		t.replaySlots(m)
 	}
 }
 
@@ -135,6 +137,7 @@ func (t *text) guests(v *verdict.Verdict) {
 	t.f("guests  %s of %d, alive for %s in all, blind (lockdep off) for %s\n",
 		up, len(v.Guests), life.Round(time.Second), blind.Round(time.Second))
 	t.snapshots(v)
+	t.host(v)
 	if len(v.PerMinute) > 0 {
 		t.list("pace    steps in each minute: ", strings.Fields(strings.Trim(fmt.Sprint(v.PerMinute), "[]")))
 	}
@@ -204,8 +207,8 @@ func (t *text) finding(n int, f verdict.Finding) {
 		t.prose("        ", f.Reason)
 	}
 	const tenth = 100 * time.Millisecond
-	t.prose("    ", fmt.Sprintf("%s, seen %d×, first in guest %d %s after QEMU's start (%s after the agent's)",
-		cmp.Or(f.Type, "complaint"), f.Sightings, f.Guest, f.At.Round(tenth), f.AtAgent.Round(tenth)))
+	t.prose("    ", fmt.Sprintf("%s, seen %d×%s, first in guest %d%s %s after QEMU's start (%s after the agent's)",
+		cmp.Or(f.Type, "complaint"), f.Sightings, inSlots(f.Slots), f.Guest, ofSlot(f.Slot), f.At.Round(tenth), f.AtAgent.Round(tenth)))
 	t.f("    identity: %s\n", f.Identity)
 	for _, step := range f.Steps {
 		t.f("    during %s\n", step)

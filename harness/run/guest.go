@@ -183,6 +183,7 @@ func (g *guest) up(ctx context.Context, hello agent.Hello) {
 		g.loadRules(hello)
 	}
 	g.lastBoot = time.Since(g.vm.Started)
+	g.seat.Up()
 	if g.stormed.IsZero() {
 		g.stormed = time.Now()
 	}

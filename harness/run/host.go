@@ -11,8 +11,9 @@ import (
 // hostEvery is how often the history says how the host treats QEMU.
 const hostEvery = 5 * time.Second
 
-// watchHost records how much CPU time QEMU wanted and did not get. The kernel
-// in the guest can't tell a starved host from a stuck CPU; the judge can.
+// watchHost records how much CPU time QEMU wanted and did not get, and how much
+// memory it has. The kernel in the guest can't tell a starved host from a stuck
+// CPU; the judge can.
 func (g *guest) watchHost() {
 	ticker := time.NewTicker(hostEvery)
 	defer ticker.Stop()
@@ -28,7 +29,9 @@ func (g *guest) watchHost() {
 		now := g.vm.HostTime()
 		starved := now.Starved(last)
 		g.vm.NoteStarved(starved)
-		g.history.Add(history.Event{Type: history.Host, Guest: g.number, Starved: starved})
+		private := g.vm.Private()
+		g.fares(now, starved, private)
+		g.history.Add(history.Event{Type: history.Host, Guest: g.number, Starved: starved, Private: private})
 		last = now
 	}
 }

@@ -166,6 +166,7 @@ func (g *guest) onComplaint(f splat.Finding) {
 	switch {
 	case g.cfg.Until != nil && g.cfg.Until(f):
 		g.enough.Store(true)
+		g.cfg.Pool.End(g.kind())
 		g.end(retired("found what ends the run: %s", f.Title))
 	case f.Fatal:
 		g.end(retired("fatal: %s", f.Title))

@@ -17,6 +17,7 @@ import (
 
 	"plugstorm/harness/blame"
 	"plugstorm/harness/history"
+	"plugstorm/harness/pool"
 	"plugstorm/harness/rules"
 	"plugstorm/harness/schedule"
 	"plugstorm/harness/splat"
@@ -37,6 +38,11 @@ type Config struct {
 
 	Snapshots Snapshots      // where guests are saved and come from; nil: all of them boot
 	HostLoad  func() float64 // see vm.HostLoad; nil: unknown
+
+	// Pool says when the first guest may be started beside those of other runs, and
+	// ends the run when another one of the same machine has found what ends them.
+	// nil: the run is alone.
+	Pool *pool.Pool
 
 	// Until ends the run with the first complaint that it is true of. It is
 	// called by the goroutine that reads the console. May be nil.
@@ -90,7 +96,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	h.Add(history.Event{Type: history.RunStart, Case: &cfg.Case})
 	r := &runner{cfg: cfg, history: h, lanes: lanes, rules: set}
-	return errors.Join(r.loop(ctx), h.Err(), h.Close(), history.SaveSchedule(cfg.Dir))
+	return errors.Join(r.seated(ctx), h.Err(), h.Close(), history.SaveSchedule(cfg.Dir))
 }
 
 // ruleSet reads the rules of a case.
@@ -116,6 +122,7 @@ type runner struct {
 	enough   atomic.Bool  // Config.Until was true of a complaint
 	saved    snapshots
 	guest    int
+	seat     *pool.Seat    // nil without a pool
 	stormed  time.Time     // when the first guest was up; zero before
 	lastBoot time.Duration // of the last guest that came up
 }
@@ -131,13 +138,13 @@ func (r *runner) left() time.Duration {
 // loop runs guest after guest until the time is up.
 func (r *runner) loop(ctx context.Context) error {
 	faults := 0
-	for !r.enough.Load() && r.left() > r.lastBoot { // a guest for whom there is no time is not booted
+	for !r.enough.Load() && !r.cfg.Pool.Over(r.kind()) && r.left() > r.lastBoot { // a guest for whom there is no time is not booted
 		r.guest++
 		why := r.oneGuest(ctx)
+		r.seat.Up() // or it never will
 		switch {
 		case ctx.Err() != nil:
-			r.fault(blame.User, "", "interrupted after %s", time.Since(r.cfg.Case.Started).Round(time.Second))
-			return blame.Errorf(blame.User, "", "interrupted: %w", context.Cause(ctx))
+			return r.interrupted(ctx)
 		case r.history.Err() != nil:
 			return nil // Run reports it
 		case errors.Is(why, errTimeUp):
@@ -154,6 +161,12 @@ func (r *runner) loop(ctx context.Context) error {
 	}
 	r.history.Add(history.Event{Type: history.RunEnd})
 	return nil
+}
+
+// interrupted records that the user has had enough.
+func (r *runner) interrupted(ctx context.Context) error {
+	r.fault(blame.User, "", "interrupted after %s", time.Since(r.cfg.Case.Started).Round(time.Second))
+	return blame.Errorf(blame.User, "", "interrupted: %w", context.Cause(ctx))
 }
 
 // fault records that something that isn't the kernel's went wrong.

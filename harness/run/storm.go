@@ -28,6 +28,7 @@ func (g *guest) storm() error {
 	}
 	timer := time.AfterFunc(length, func() { g.end(over) })
 	defer timer.Stop()
+	g.side.Go(g.watchPool)
 	var lanes sync.WaitGroup
 	g.side.Go(g.watchHealth)
 	g.side.Go(g.watchDeadlock)

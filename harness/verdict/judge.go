@@ -143,8 +143,12 @@ func (j *judge) event(e history.Event) {
 	case history.Console:
 		g := j.guest(e.Guest)
 		g.marks = append(g.marks, mark{e.Offset, e.At})
+	case history.Wait:
+		g := j.guest(e.Guest)
+		g.Waited, g.WaitedFor = e.Waited, e.Text
 	case history.Host:
 		g := j.guest(e.Guest)
+		g.Private = max(g.Private, e.Private)
 		g.host = append(g.host, sample{e.At, e.Starved})
 	case history.StepBegin:
 		if e.Step != nil {
@@ -176,7 +180,7 @@ func (j *judge) event(e history.Event) {
 	case history.GuestEnd:
 		j.guestEnd(e)
 	case history.Fault:
-		j.verdict.Faults = append(j.verdict.Faults, Fault{e.At, e.Party, e.Text, e.Next})
+		j.verdict.Faults = append(j.verdict.Faults, Fault{At: e.At, Party: e.Party, Text: e.Text, Next: e.Next})
 	case history.RunEnd:
 		j.ended = true
 	}

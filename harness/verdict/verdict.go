@@ -75,6 +75,8 @@ type Finding struct {
 	splat.Finding
 	Known     string        `json:"known,omitempty"`  // ID of the known issue that it matches
 	Reason    string        `json:"reason,omitempty"` // that issue's explanation
+	Slot      int           `json:"slot,omitempty"`   // in which of several it came first; see Join
+	Slots     []int         `json:"slots,omitempty"`  // in which of them it came
 	Guest     int           `json:"guest"`
 	At        time.Duration `json:"at_ns"`       // since QEMU's start
 	AtAgent   time.Duration `json:"at_agent_ns"` // since the agent's hello; negative while booting
@@ -93,7 +95,8 @@ type Counts struct {
 
 // A Fault is something that went wrong and isn't the kernel's fault.
 type Fault struct {
-	At    time.Duration `json:"at_ns"` // since the start of the run
+	At    time.Duration `json:"at_ns"` // since the start of the run, or of its slot
+	Slot  int           `json:"slot,omitempty"`
 	Party string        `json:"party"`
 	Text  string        `json:"text"`
 	Next  string        `json:"next,omitempty"`
@@ -101,8 +104,9 @@ type Fault struct {
 
 // A Guest is one guest of the run.
 type Guest struct {
+	Slot   int           `json:"slot,omitempty"`
 	Number int           `json:"number"`
-	Start  time.Duration `json:"start_ns"` // since the start of the run
+	Start  time.Duration `json:"start_ns"` // since the start of the run, or of its slot
 	Boot   time.Duration `json:"boot_ns"`  // until the agent's hello; 0 when it never came
 	// Restored says that it went on from a snapshot. Boot is then the time that
 	// this took.
@@ -111,6 +115,10 @@ type Guest struct {
 	Life     time.Duration `json:"life_ns"`
 	Blind    time.Duration `json:"blind_ns,omitempty"` // how long it ran with lockdep off
 	End      string        `json:"end"`
+
+	Private   int64         `json:"private_bytes,omitempty"` // the most memory of the host that its QEMU was seen to have for itself alone; 0: unknown
+	Waited    time.Duration `json:"waited_ns,omitempty"`     // for a seat in the pool, before Start
+	WaitedFor string        `json:"waited_for,omitempty"`
 
 	Widen []rules.Widening `json:"widen,omitempty"` // the delays that it ran with
 }

@@ -92,16 +92,16 @@ func coldVCPUs(m *Machine, a Accel) []string {
 	return args
 }
 
-// coldUnits is the size of a DIMM that is there at boot: some blocks to take
+// ColdUnits is the size of a DIMM that is there at boot: some blocks to take
 // offline one by one.
-const coldUnits = 2
+const ColdUnits = 2
 
 // coldDIMMs plugs n DIMMs that a kernel has to find at boot.
 func coldDIMMs(m *Machine, n int) []string {
 	var args []string
 	for i := range n {
 		args = append(args,
-			"-object", fmt.Sprintf("memory-backend-ram,id=cold-mem%d,size=%dM", i, coldUnits*m.DIMM.UnitMiB),
+			"-object", fmt.Sprintf("memory-backend-ram,id=cold-mem%d,size=%dM", i, ColdUnits*m.DIMM.UnitMiB),
 			"-device", fmt.Sprintf("pc-dimm,id=cold%d,memdev=cold-mem%d,node=%d", i, i, m.DIMM.Node))
 	}
 	return args

@@ -40,7 +40,7 @@ type Spec struct {
 	Kernel     string  // path of the image QEMU loads
 	Initramfs  string  // path
 	KernelArgs []string
-	ColdDIMMs  int    // plugged at boot, of coldUnits units each; no op knows them
+	ColdDIMMs  int    // plugged at boot, of ColdUnits units each; no op knows them
 	AutoOnline bool   // the kernel onlines new memory by itself (memhp_default_state=online*)
 	Dir        string // of this guest; created by Start, its files are kept
 	Savable    bool   // the guest may become a snapshot, or goes on from one; see VM.Complete

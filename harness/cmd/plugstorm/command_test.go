@@ -75,13 +75,13 @@ func TestCommandParsesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		machine := rapid.SampledFrom(vm.Machines.Names()).Draw(t, "machine")
-		words := f.command(p, machine)
+		words := f.command(p, machine, f.seed)
 		got, gotBaselined, err := a.parseRun(words)
 		if err != nil {
 			t.Fatalf("%q: %v", words, err)
 		}
 		want := *f
-		want.machines, want.suite, want.known = []string{machine}, p.scenario.Name, "default"
+		want.machines, want.suite, want.known, want.vms = []string{machine}, p.scenario.Name, "default", 1
 		if diff := cmp.Diff(&want, got, cmp.AllowUnexported(runFlags{}), cmp.Transformer("list", emptyIsNil)); diff != "" || gotBaselined != baselined {
 			t.Fatalf("%q: baselined %v, want %v; %s", words, gotBaselined, baselined, diff)
 		}
@@ -100,7 +100,7 @@ func TestCommandOfAllMachines(t *testing.T) {
 	for _, machines := range [][]string{nil, {"x86_64"}, {"pseries", "x86_64"}} {
 		f := &runFlags{machines: machines, accel: "auto"}
 		a, _, _ := testApp("")
-		got, _, err := a.parseRun(f.command(p, ""))
+		got, _, err := a.parseRun(f.command(p, "", 1))
 		if err != nil || fmt.Sprint(got.machines) != fmt.Sprint(machines) {
 			t.Errorf("%q became %q, %v", machines, got.machines, err)
 		}

@@ -55,7 +55,7 @@ what it showed, by today's rules. It writes verdict.json and report.txt anew.`,
 }
 
 func (a *app) judge(dir string, set knownFile, json, lkml bool) error {
-	dir, dirs, err := machineDirs(dir)
+	dir, parts, err := recordedParts(dir)
 	if err != nil {
 		return err
 	}
@@ -63,37 +63,16 @@ func (a *app) judge(dir string, set knownFile, json, lkml bool) error {
 	if lkml {
 		p.print = mailFindings
 	}
-	for _, d := range dirs {
-		m, err := judgeDir(d, set)
+	for _, part := range parts {
+		m, err := judgePart(part, set)
 		if err != nil {
 			return err
 		}
-		m.Replay = replayWords(d)
 		p.report.Machines = append(p.report.Machines, m)
 	}
 	first := p.report.Machines[0].Case
 	p.report.Suite, p.report.Seed, p.report.Duration = first.Suite, first.Seed, first.Duration
 	return a.writeReport(p, false)
-}
-
-// machineDirs makes the path of a run absolute and lists the directories of it
-// that hold a history: the machines' below it, or itself.
-func machineDirs(run string) (dir string, dirs []string, err error) {
-	dir, err = filepath.Abs(run)
-	if err != nil {
-		return "", nil, blame.On(blame.Host, err, "")
-	}
-	if _, err := os.Stat(filepath.Join(dir, history.File)); err == nil {
-		return dir, []string{dir}, nil
-	}
-	found, err := filepath.Glob(filepath.Join(globEscape(dir), "*", history.File))
-	if err != nil || len(found) == 0 {
-		return "", nil, blame.Errorf(blame.User, "name a directory that plugstorm run has written", "%s holds no recorded run", dir)
-	}
-	for i := range found {
-		found[i] = filepath.Dir(found[i])
-	}
-	return dir, found, nil
 }
 
 // globEscape takes a pattern's meaning away from a path.

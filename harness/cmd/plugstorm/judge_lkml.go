@@ -12,6 +12,7 @@ import (
 	"plugstorm/harness/history"
 	"plugstorm/harness/report"
 	"plugstorm/harness/triage"
+	"plugstorm/harness/verdict"
 	"plugstorm/harness/vm"
 )
 
@@ -19,7 +20,11 @@ import (
 // what the guests' consoles say. A finding that is plugstorm's own (a step that
 // hung) is in no console, and makes no mail.
 func mailFindings(w io.Writer, r *report.Run) error {
+	var all []report.Machine
 	for _, m := range r.Machines {
+		all = append(all, bySlot(m)...)
+	}
+	for _, m := range all {
 		fresh := map[string]bool{}
 		for _, f := range m.Verdict.Findings {
 			fresh[f.Identity] = f.Known == ""
@@ -48,6 +53,24 @@ func mailFindings(w io.Writer, r *report.Run) error {
 		}
 	}
 	return nil
+}
+
+// bySlot takes a machine's part of a run apart into its slots, each with the
+// findings that came there first. Without slots it is one piece.
+func bySlot(m report.Machine) []report.Machine {
+	if len(m.Slots) == 0 {
+		return []report.Machine{m}
+	}
+	var all []report.Machine
+	for _, s := range m.Slots {
+		if s.Dir == "" {
+			continue
+		}
+		own := *m.Verdict
+		own.Findings = slices.DeleteFunc(slices.Clone(own.Findings), func(f verdict.Finding) bool { return f.Slot != s.Number })
+		all = append(all, report.Machine{Case: s.Case, Verdict: &own, Dir: s.Dir, Replay: s.Replay})
+	}
+	return all
 }
 
 // recorded adds what the run's record knows of kernel and machine: that the

@@ -125,13 +125,13 @@ func (a *app) locksDiff(before, after string, json bool) error {
 
 // lockTables reads the tables of all machines of a run.
 func lockTables(dir string) (string, []*rules.Table, error) {
-	dir, dirs, err := machineDirs(dir)
+	dir, parts, err := recordedParts(dir)
 	if err != nil {
 		return "", nil, err
 	}
 	var tables []*rules.Table
-	for _, d := range dirs {
-		table, err := lockTable(d)
+	for _, part := range parts {
+		table, err := lockTable(part)
 		if err != nil {
 			return "", nil, err
 		}
@@ -140,36 +140,57 @@ func lockTables(dir string) (string, []*rules.Table, error) {
 	return dir, tables, nil
 }
 
-// lockTable adds up what the guests of one machine's part saw.
-func lockTable(dir string) (*rules.Table, error) {
-	hearing := verdict.Begin(known.Default())
-	h, err := history.Scan(dir, hearing.Event)
-	if err != nil {
-		return nil, err
-	}
-	v := hearing.Verdict(h.Cut, nil)
-	table := &rules.Table{Machine: h.Case.Machine, Kernel: h.Case.Kernel.Name, Rules: v.Rules}
+// lockTable adds up what the guests of one machine's part saw, in all slots.
+func lockTable(t part) (*rules.Table, error) {
+	var table *rules.Table
 	var seen [][]rules.Contract
-	for _, g := range v.Guests {
-		file := filepath.Join(dir, fmt.Sprintf("guest-%d", g.Number), run.LocksFile)
-		text, err := os.ReadFile(file)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it is told in Rules.Why
-		}
+	var judged []verdict.Part
+	for i, dir := range t.slots {
+		hearing := verdict.Begin(known.Default())
+		h, err := history.Scan(dir, hearing.Event)
 		if err != nil {
-			return nil, blame.On(blame.Host, err, "")
+			return nil, err
 		}
-		guest, err := rules.ParseGuest(string(text))
-		if err != nil {
-			return nil, blame.Errorf(blame.User, "was it damaged?", "%s: %w", file, err)
+		if table == nil {
+			table = &rules.Table{Machine: h.Case.Machine, Kernel: h.Case.Kernel.Name}
 		}
-		seen, table.Bad = append(seen, guest.Contracts), table.Bad+guest.Bad
+		v := hearing.Verdict(h.Cut, nil)
+		judged = append(judged, verdict.Part{Slot: max(i+1, slotNumber(dir)), Started: h.Case.Started, Verdict: v})
+		for _, g := range v.Guests {
+			contracts, bad, err := guestLocks(dir, g.Number)
+			if err != nil {
+				return nil, err
+			}
+			seen, table.Bad = append(seen, contracts...), table.Bad+bad
+		}
+	}
+	table.Rules = judged[0].Verdict.Rules
+	if !t.alone() {
+		table.Rules = verdict.Join(judged).Rules
 	}
 	if table.Rules == nil || len(seen) == 0 {
-		return nil, blame.Errorf(blame.User, "run it with --rules, on a kernel that has our modules", "%s holds no table of locks: %s", dir, whyNoLocks(table.Rules))
+		return nil, blame.Errorf(blame.User, "run it with --rules, on a kernel that has our modules", "%s holds no table of locks: %s", t.dir, whyNoLocks(table.Rules))
 	}
 	table.Contracts = rules.Merge(seen...)
 	return table, nil
+}
+
+// guestLocks reads what a guest's rule checker saw: one table of contracts, or
+// none, which is told in Rules.Why.
+func guestLocks(dir string, guest int) (contracts [][]rules.Contract, bad int, err error) {
+	file := filepath.Join(dir, fmt.Sprintf("guest-%d", guest), run.LocksFile)
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, nil
+	}
+	if err != nil {
+		return nil, 0, blame.On(blame.Host, err, "")
+	}
+	saw, err := rules.ParseGuest(string(text))
+	if err != nil {
+		return nil, 0, blame.Errorf(blame.User, "was it damaged?", "%s: %w", file, err)
+	}
+	return [][]rules.Contract{saw.Contracts}, saw.Bad, nil
 }
 
 func whyNoLocks(t *rules.Tally) string {

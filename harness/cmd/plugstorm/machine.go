@@ -5,7 +5,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -23,50 +22,54 @@ import (
 // runMachine does one machine's part of a run and judges it. An interrupted
 // run is judged too: what was recorded counts.
 func (a *app) runMachine(ctx context.Context, p *plan, m *vm.Machine) error {
-	emulator, version, kernel, initramfs, err := a.boots(ctx, p, m)
+	ready, err := a.prepare(ctx, p, m)
 	if err != nil {
 		return err
 	}
-	if key, ok := p.recorded[m.Name]; ok && key != kernel.Key {
-		a.ui.Line(fmt.Sprintf("%s: this is another kernel than the recorded one (%s): its source, a patch or the compiler has changed", m.Name, kernel.Name))
+	return a.runReady(ctx, p, ready)
+}
+
+// prepare gets everything ready that a machine's part of a run takes.
+func (a *app) prepare(ctx context.Context, p *plan, m *vm.Machine) (*ready, error) {
+	emulator, version, kernel, initramfs, err := a.boots(ctx, p, m)
+	if err != nil {
+		return nil, err
 	}
-	dir := filepath.Join(p.dir, m.Name)
 	accel, err := a.chooseAccel(ctx, p.flags.accel, vm.Spec{
 		Machine: m, Emulator: emulator, Version: version, Kernel: kernel.Image, Initramfs: initramfs,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	cold := p.flags.cold || p.cold[m.Name]
-	snapshots, err := a.snapshots(cold, m, accel, version)
-	if err != nil {
-		return err
+	var snapshots run.Snapshots
+	if !p.flags.cold {
+		if snapshots, err = a.snapshots(m, accel, version); err != nil {
+			return nil, err
+		}
 	}
 	c := history.Case{
-		Machine: m.Name, Suite: p.scenario.Name, Seed: p.seed, Duration: p.duration,
+		Machine: m.Name, Suite: p.scenario.Name, Duration: p.duration,
 		Rules: p.rules, Widen: p.widen,
-		Accel: string(accel), QEMU: version.String(), Command: p.flags.command(p, m.Name), ReplayOf: p.replayOf, Cold: cold,
+		Accel: string(accel), QEMU: version.String(), VMs: p.vms, ReplayOf: p.replayOf, Cold: p.flags.cold,
 		Kernel: history.Kernel{
 			Name: kernel.Name, Release: kernel.Release, Key: kernel.Key, Image: kernel.Image, Initramfs: initramfs,
 			Prebuilt: kernel.Prebuilt, Omitted: kernel.Omitted,
 		},
 	}
-	config := run.Config{
+	r := &ready{machine: m, config: run.Config{
 		Case: c, Machine: m, Backend: vm.QEMU, Accel: accel, Emulator: emulator, Version: version,
-		Scenario: p.scenario.For(kernel.Prebuilt), Replay: p.steps[m.Name], Dir: dir, Watch: a.ui.run,
-		Snapshots: snapshots, HostLoad: vm.HostLoad,
-	}
+		Scenario: p.scenario.For(kernel.Prebuilt), Snapshots: snapshots, HostLoad: vm.HostLoad,
+	}}
 	if p.flags.first || p.scenario.First {
-		config.Until = func(f splat.Finding) bool { return p.known.unexplained(f, m.Name, kernel.Release) }
+		r.config.Until = func(f splat.Finding) bool { return p.known.unexplained(f, m.Name, kernel.Release) }
 	}
-	runError := run.Run(ctx, config)
-	a.ui.close()
-	judged, err := judgeDir(dir, p.known)
-	if err == nil {
-		judged.Replay = replayWords(dir)
-		p.report.Machines = append(p.report.Machines, judged)
+	for _, s := range p.slots(m) {
+		if s.kernel != "" && s.kernel != kernel.Key {
+			a.ui.Line(fmt.Sprintf("%s: this is another kernel than the recorded one (%s): its source, a patch or the compiler has changed", m.Name, kernel.Name))
+			break
+		}
 	}
-	return errors.Join(runError, err)
+	return r, nil
 }
 
 // boots finds out what a machine's guests run on, and what they boot. Either
@@ -117,10 +120,10 @@ func (a *app) kernel(ctx context.Context, p *plan, m *vm.Machine) (*images.Kerne
 	return kernel, initramfs, err
 }
 
-// command is the command line that repeats a run on one machine from its
-// seed; "" for all machines.
-func (f *runFlags) command(p *plan, machine string) []string {
-	words := []string{"plugstorm", "run", "--suite", p.scenario.Name, "--seed", fmt.Sprint(p.seed), "--duration", p.duration.String()}
+// command is the command line that repeats a run from a seed on one machine, one
+// guest at a time; "" for all machines.
+func (f *runFlags) command(p *plan, machine string, seed int64) []string {
+	words := []string{"plugstorm", "run", "--suite", p.scenario.Name, "--seed", fmt.Sprint(seed), "--duration", p.duration.String(), "--vms", "1"}
 	add := func(flag, value string) {
 		if value != "" {
 			words = append(words, flag, value)

@@ -40,15 +40,24 @@ it is rebuilt the same way if it is gone.`,
 
 // replay sets a run up from the record of an earlier one.
 func (a *app) replay(ctx context.Context, given *runFlags, dir string) error {
-	dir, dirs, err := machineDirs(dir)
+	dir, parts, err := recordedParts(dir)
 	if err != nil {
 		return err
 	}
-	p := &plan{recorded: map[string]string{}, cold: map[string]bool{}, replayOf: dir, steps: map[string][]schedule.Step{}}
-	for _, d := range dirs {
-		if err := a.recorded(p, given, d); err != nil {
-			return err
+	p := &plan{replayOf: dir, replays: map[string][]slot{}}
+	for _, part := range parts {
+		for _, d := range part.slots {
+			number := 0
+			if !part.alone() {
+				number = slotNumber(d)
+			}
+			if err := a.recorded(p, given, d, number); err != nil {
+				return err
+			}
 		}
+	}
+	if len(parts) == 1 && parts[0].alone() {
+		p.vms = 1
 	}
 	if err := checkFlags(p.flags, len(p.machines)); err != nil {
 		return err
@@ -64,8 +73,9 @@ func (a *app) replay(ctx context.Context, given *runFlags, dir string) error {
 	return a.runMachines(ctx, p)
 }
 
-// recorded takes one machine's recorded part into the plan.
-func (a *app) recorded(p *plan, given *runFlags, dir string) error {
+// recorded takes the record of one machine, or of its slot of that number, into
+// the plan.
+func (a *app) recorded(p *plan, given *runFlags, dir string, number int) error {
 	h, err := history.Read(dir)
 	if err != nil {
 		return err
@@ -96,14 +106,25 @@ func (a *app) recorded(p *plan, given *runFlags, dir string) error {
 		return err
 	}
 	p.rules, p.widen = h.Case.Rules, h.Case.Widen
-	p.cold[m.Name] = !h.Restored() // as it was: a snapshot that was saved since then doesn't change that
-	p.flags, p.seed, p.duration = f, h.Case.Seed, h.Case.Duration
-	if f.ignoreDefects {
-		m = withoutDefects(m)
+	s := slot{
+		seed: h.Case.Seed, steps: append([]schedule.Step{}, steps...), kernel: h.Case.Kernel.Key,
+		cold: !h.Restored(), // as it was: a snapshot that was saved since then doesn't change that
 	}
-	p.machines = append(p.machines, m)
-	p.recorded[m.Name] = h.Case.Kernel.Key
-	p.steps[m.Name] = append([]schedule.Step{}, steps...)
+	if number > 0 {
+		s.number, s.of = number, max(number, h.Case.Slots)
+	}
+	p.vms = max(p.vms, min(h.Case.VMs, maxVMs))
+	if len(p.machines) == 0 {
+		p.seed = h.Case.Seed
+	}
+	p.flags, p.duration = f, h.Case.Duration
+	if len(p.replays[m.Name]) == 0 {
+		if f.ignoreDefects {
+			m = withoutDefects(m)
+		}
+		p.machines = append(p.machines, m)
+	}
+	p.replays[m.Name] = append(p.replays[m.Name], s)
 	return nil
 }
 

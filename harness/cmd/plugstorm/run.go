@@ -23,6 +23,7 @@ import (
 	"plugstorm/guests"
 	"plugstorm/harness/blame"
 	"plugstorm/harness/history"
+	"plugstorm/harness/pool"
 	"plugstorm/harness/report"
 	"plugstorm/harness/rules"
 	"plugstorm/harness/schedule"
@@ -37,6 +38,7 @@ type runFlags struct {
 	suite    string
 	seed     int64
 	duration time.Duration
+	vms      int
 	kernel   string
 	tree     string
 	patches  []string
@@ -84,6 +86,7 @@ otherwise; --patch and --plant are applied to a private copy. The exit code is
 	flags.StringVar(&f.suite, "suite", suites.Smoke.Name, "what to do: "+names(schedule.Scenarios.Names()))
 	flags.Int64Var(&f.seed, "seed", 0, "seed of the schedule, 0 or more (default random, always printed)")
 	flags.DurationVar(&f.duration, "duration", 0, "length of the storm on each machine, boots excluded (default the suite's)")
+	flags.IntVar(&f.vms, "vms", 0, "guests at a time, shared out among the machines, each from a seed of its own (default by the host's cores and memory)")
 	flags.BoolVar(&f.first, "first", false, "end with the first finding that no known issue explains")
 	flags.BoolVar(&f.cold, "cold", false, "boot every guest; by default one is saved after its boot, and those that follow go on from there")
 	flags.StringVar(&f.accel, "accel", "auto", "auto, kvm or tcg")
@@ -118,23 +121,38 @@ func (a *app) run(ctx context.Context, f *runFlags, seeded, baselined bool) erro
 		return err
 	}
 	defer p.tidy()
-	a.ui.Line(fmt.Sprintf("suite %s, seed %d, %s per machine; run directory %s", p.scenario.Name, p.seed, p.duration, p.dir))
+	a.ui.Line(fmt.Sprintf("suite %s, seed %d, %s per machine, %s at a time; run directory %s",
+		p.scenario.Name, p.seed, p.duration, guestsWord(p.vms), p.dir))
 	return a.runMachines(ctx, p)
 }
 
-// runMachines runs machine after machine and reports all of them. One that
-// can't be run doesn't keep the others from it, unless the user got something
-// wrong or has had enough; the verdict is unknown then, or a finding.
+// runMachines runs all machines and reports them: one after the other, or at
+// once if there may be several guests. One that can't be run doesn't keep the
+// others from it, unless the user got something wrong or has had enough; the
+// verdict is unknown then, or a finding.
 func (a *app) runMachines(ctx context.Context, p *plan) error {
 	var failures []error
+	var together []*ready
+	over := false
 	for _, m := range p.machines {
-		err := a.runMachine(ctx, p, m)
-		if err == nil {
+		r, err := a.prepare(ctx, p, m)
+		if err == nil && p.vms > 1 {
+			together = append(together, r)
 			continue
 		}
-		failures = append(failures, fmt.Errorf("%s: %w", m.Name, err))
-		if ctx.Err() != nil || blame.Of(err) == blame.User {
-			break
+		if err == nil {
+			err = a.runReady(ctx, p, r)
+		}
+		if err != nil {
+			failures = append(failures, fmt.Errorf("%s: %w", m.Name, err))
+			if over = ctx.Err() != nil || blame.Of(err) == blame.User; over {
+				break
+			}
+		}
+	}
+	if len(together) > 0 && !over {
+		if err := a.runReady(ctx, p, together...); err != nil {
+			failures = append(failures, err)
 		}
 	}
 	if len(p.report.Machines) == 0 {
@@ -167,10 +185,10 @@ type plan struct {
 	known    knownFile
 	rules    *history.RuleText // nil: none
 	widen    []rules.Widening
-	steps    map[string][]schedule.Step // to replay, by machine; nil for a fresh run
+	vms      int               // guests at a time; 0 means 1
+	fresh    map[string]int    // how many slots a machine has, for a fresh run; 0 means 1
+	replays  map[string][]slot // what to replay, by machine; nil for a fresh run
 	replayOf string
-	recorded map[string]string // the recorded kernels' keys, by machine
-	cold     map[string]bool   // the recorded guests booted, by machine
 	report   report.Run
 	print    func(io.Writer, *report.Run) error // instead of the report; may be nil
 }
@@ -198,6 +216,7 @@ func (a *app) plan(f *runFlags, seeded, baselined bool) (*plan, error) {
 	if p.duration == 0 {
 		p.duration = p.scenario.Length
 	}
+	p.share(f.vms, pool.ThisHost())
 	if p.known, err = loadKnown(f.known); err != nil {
 		return nil, err
 	}
@@ -236,6 +255,8 @@ func checkFlags(f *runFlags, machines int) error {
 	switch {
 	case f.seed < 0:
 		return blame.Errorf(blame.User, "choose a seed of 0 or more", "--seed %d is negative", f.seed)
+	case f.vms < 0 || f.vms > maxVMs:
+		return blame.Errorf(blame.User, next, "--vms %d is not between 0 (by the host's cores and memory) and %d", f.vms, maxVMs)
 	case f.duration < 0:
 		return blame.Errorf(blame.User, next, "--duration %s is negative", f.duration)
 	case f.accel != "auto" && f.accel != string(vm.KVM) && f.accel != string(vm.TCG):

@@ -9,11 +9,8 @@ import (
 )
 
 // snapshots is where a run keeps saved guests and finds them again: in the
-// cache, or nowhere.
-func (a *app) snapshots(cold bool, m *vm.Machine, accel vm.Accel, v vm.Version) (run.Snapshots, error) {
-	if cold {
-		return nil, nil
-	}
+// cache.
+func (a *app) snapshots(m *vm.Machine, accel vm.Accel, v vm.Version) (run.Snapshots, error) {
 	store, err := a.store()
 	if err != nil {
 		return nil, err
