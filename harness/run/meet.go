@@ -176,15 +176,15 @@ func (f *floor) meeting(c *call, other *spot, joined bool) meeting {
 	index := other.index
 	meet.Offset = f.apart(c, other.kind)
 	meet.Step, meet.Joined = &index, joined
-	if late := time.Since(other.at); late > meet.Offset {
-		meet.Offset = late // the other one doesn't wait
+	if late := time.Since(other.at); late > meet.Offset || other.over {
+		meet.Offset = late // the other one doesn't wait, or took longer when it was recorded
 	}
 	return meeting{at: other.at.Add(meet.Offset), meet: &meet}
 }
 
 // apart is how far from a step of a kind a caller begins.
 func (f *floor) apart(c *call, kind string) time.Duration {
-	return c.step.Meet.Apart(f.usual.of(c.step.Op.Kind.Name), f.usual.of(kind)).Truncate(time.Microsecond)
+	return c.step.Meet.Apart(f.usual.of(c.step.Op.Kind.Name), f.usual.of(kind))
 }
 
 // expect waits until all callers are there, or can't come any more.

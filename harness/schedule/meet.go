@@ -41,9 +41,9 @@ const (
 	meetAhead  = 200 * time.Millisecond // by which a slide has a step begin before the other, at most: that is held up meanwhile
 	meetBehind = 2 * time.Second        // and after it: this one rests meanwhile
 
-	// MaxOffset bounds a recorded offset. What ops take is below it, and it is
-	// above what a person would want to wait.
-	MaxOffset = 5 * time.Minute
+	// MaxOffset bounds a recorded offset: no op takes as long, however slow its
+	// guest.
+	MaxOffset = time.Hour
 )
 
 // golden is the golden ratio's fraction: its multiples, modulo 1, spread
@@ -59,7 +59,7 @@ func (m *Meet) Apart(own, other time.Duration) time.Duration {
 		return m.Offset
 	}
 	ahead, behind := min(own, meetAhead), min(other, meetBehind)
-	return m.Offset + time.Duration(m.Slide*float64(ahead+behind)) - ahead
+	return m.Offset + (time.Duration(m.Slide*float64(ahead+behind)) - ahead).Truncate(time.Microsecond)
 }
 
 // meetings draws a lane's meetings. Its randomness is its own: with meetings

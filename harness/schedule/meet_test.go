@@ -186,8 +186,8 @@ func TestReplayMeets(t *testing.T) {
 func TestReplayRefusesMeets(t *testing.T) {
 	for _, meet := range []string{
 		`{"lane":"b","offset_ns":0,"step":0}`, // itself
-		`{"lane":"a","offset_ns":400000000000,"step":0}`,
-		`{"lane":"a","offset_ns":-400000000000,"step":0}`,
+		`{"lane":"a","offset_ns":4000000000000,"step":0}`,
+		`{"lane":"a","offset_ns":-4000000000000,"step":0}`,
 	} {
 		var given []schedule.Step
 		if err := json.Unmarshal([]byte(`[{"lane":"a","index":0,"op":{"kind":"vm-pause","args":{"ms":1}}},
