@@ -34,8 +34,8 @@ var Errors = schedule.Scenarios.Register(&schedule.Scenario{
 			},
 		},
 		{
-			Name: "cpu", CPUs: 1, Gap: time.Second,
-			Mix: []schedule.Weight{{Kind: op.CPUOffline, Weight: 1}, {Kind: op.CPUOnline, Weight: 1}},
+			Name: "cpu", CPUs: 1, Gap: 200 * time.Millisecond,
+			Mix: []schedule.Weight{{Kind: op.CPUOffline, Weight: 1}, {Kind: op.CPUOnline, Weight: 1}, {Kind: op.CPUFailing, Weight: 4}},
 		},
 		workloadLane(700*time.Millisecond, 2, afterErrors),
 	},
