@@ -26,11 +26,7 @@ func (g *guest) storm() error {
 	if slice := g.cfg.Scenario.Slice; slice > 0 && slice < length {
 		length, over = slice, errTurnUp
 	}
-	g.side.Go(func() {
-		if pause(g.ctx, length) {
-			g.endUnlessStuck(over)
-		}
-	})
+	g.side.Go(func() { g.endAfter(length, over) })
 	var lanes sync.WaitGroup
 	g.side.Go(g.watchHealth)
 	g.startWorkloads()
@@ -67,7 +63,7 @@ func (g *guest) runLane(lane *schedule.Sequence) {
 	}
 	for g.ctx.Err() == nil {
 		step, ok := lane.Next()
-		if !ok || !pause(g.ctx, step.Gap) {
+		if !ok || !pause(g.ctx, step.Gap) || g.over.Load() {
 			return
 		}
 		lane.Begin()

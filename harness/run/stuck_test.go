@@ -43,6 +43,11 @@ func TestStuckGuestIsKept(t *testing.T) {
 	if len(r.steps(history.Complaint, 1)) != 1 {
 		t.Error("the kernel's complaint is not in the history")
 	}
+	for _, e := range r.steps(history.StepBegin, 1) {
+		if len(kept) == 1 && e.At > kept[0].At {
+			t.Errorf("a step begins at %s, after the guest's time at %s", e.At, kept[0].At)
+		}
+	}
 }
 
 // TestStuckGuestIsNotKeptForEver: the kernel has its time to speak, and no more.
