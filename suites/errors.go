@@ -30,7 +30,7 @@ var Errors = schedule.Scenarios.Register(&schedule.Scenario{
 				{Kind: op.DIMMAdd, Weight: 2}, {Kind: op.DIMMRemove, Weight: 2},
 				{Kind: op.DIMMAddFailing, Weight: 3}, {Kind: op.DIMMRemoveFailing, Weight: 2},
 				{Kind: op.BlockFailNth, Weight: 8}, {Kind: op.BlockNotifierError, Weight: 4}, {Kind: op.BlockInterrupted, Weight: 4},
-				{Kind: op.VCPUAddFailing, Weight: 3}, {Kind: op.VCPURemove, Weight: 2}, {Kind: op.PgmapFailing, Weight: 6},
+				{Kind: op.VCPUAddFailing, Weight: 4}, {Kind: op.VCPURemove, Weight: 2}, {Kind: op.PgmapFailing, Weight: 6},
 			},
 		},
 		{

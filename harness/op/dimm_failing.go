@@ -13,12 +13,13 @@ import (
 	"plugstorm/harness/vm"
 )
 
-// Workers' allocations fail during one op: how likely each, and how many. What
+// Workers' allocations fail during one op: how likely each, and how many. Most
+// are of slabs. What
 // fails first is ACPI's interpreter, so they get something before: up to this
 // many bytes of slabs, or pages.
 var (
-	failPercents = []int{10, 100}
-	failWhats    = []string{"failslab", "fail_page_alloc"}
+	failPercents = []int{10, 100, 100}
+	failWhats    = []string{"failslab", "failslab", "fail_page_alloc"}
 	failSkips    = map[string]int{"failslab": 1 << 18, "fail_page_alloc": 1 << 10}
 )
 
