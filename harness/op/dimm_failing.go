@@ -13,10 +13,9 @@ import (
 	"plugstorm/harness/vm"
 )
 
-// Workers' allocations fail during one op: how likely each, and how many. Most
-// are of slabs. What
-// fails first is ACPI's interpreter, so they get something before: up to this
-// many bytes of slabs, or pages.
+// Workers' allocations fail during one op: how likely each, and how many; most
+// of what a device takes are slabs. What fails first is ACPI's interpreter, so
+// they get something before: up to this many bytes of slabs, or pages.
 var (
 	failPercents = []int{10, 100, 100}
 	failWhats    = []string{"failslab", "failslab", "fail_page_alloc"}
