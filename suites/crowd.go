@@ -24,6 +24,10 @@ var Crowd = schedule.Scenarios.Register(&schedule.Scenario{
 	}, memoryVariants...),
 	Workloads: []op.WorkloadStart{
 		workload(workloads.DeviceAttributes, 60, 2),
+		// Their modules can be loaded once: they aren't drawn.
+		withOptions(workload(workloads.SlabStorm, 10, 1), map[string]int64{"fresh": 1, "rest_ms": 8000}),
+		workload(workloads.PercpuStorm, 10, 1),
+		workload(workloads.PgmapStorm, 10, 1),
 	},
 	Lanes: []schedule.Lane{
 		{

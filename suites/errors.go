@@ -19,6 +19,8 @@ var Errors = schedule.Scenarios.Register(&schedule.Scenario{
 		"memory notifiers that say no, signals, and steps of CPU hotplug; and then it must work as ever, for whoever uses its locks, too",
 	Source: "keep locks balanced on add_memory() failure (hv_balloon, 2015), and a class of bugs that only fault injection finds",
 	Length: 2 * time.Minute,
+	// In a kernel zone the slab allocator has error paths of its own.
+	Variants: memoryVariants,
 	Workloads: []op.WorkloadStart{
 		workload(workloads.BlockRacer, 0, 1),
 		workload(workloads.PgmapStorm, 10, 2),
@@ -30,12 +32,12 @@ var Errors = schedule.Scenarios.Register(&schedule.Scenario{
 				{Kind: op.DIMMAdd, Weight: 2}, {Kind: op.DIMMRemove, Weight: 2},
 				{Kind: op.DIMMAddFailing, Weight: 3}, {Kind: op.DIMMRemoveFailing, Weight: 2},
 				{Kind: op.BlockFailNth, Weight: 8}, {Kind: op.BlockNotifierError, Weight: 4}, {Kind: op.BlockInterrupted, Weight: 4},
-				{Kind: op.VCPUAddFailing, Weight: 3}, {Kind: op.VCPURemove, Weight: 2}, {Kind: op.PgmapFailing, Weight: 2},
+				{Kind: op.VCPUAddFailing, Weight: 4}, {Kind: op.VCPURemove, Weight: 2}, {Kind: op.PgmapFailing, Weight: 6},
 			},
 		},
 		{
-			Name: "cpu", CPUs: 1, Gap: time.Second,
-			Mix: []schedule.Weight{{Kind: op.CPUOffline, Weight: 1}, {Kind: op.CPUOnline, Weight: 1}},
+			Name: "cpu", CPUs: 1, Gap: 200 * time.Millisecond,
+			Mix: []schedule.Weight{{Kind: op.CPUOffline, Weight: 1}, {Kind: op.CPUOnline, Weight: 1}, {Kind: op.CPUFailing, Weight: 4}},
 		},
 		workloadLane(700*time.Millisecond, 2, afterErrors),
 	},

@@ -33,8 +33,9 @@ var lightLockUsers = []*agent.Workload{
 	workloads.WorkqueueAttrs, workloads.NodeSysfs, workloads.KSMRun, workloads.PageTables,
 }
 
-// crowdUsers are all that fit into a guest, several at once.
-var crowdUsers = append([]*agent.Workload{workloads.MemoryHog, workloads.PercpuStorm, workloads.SlabStorm, workloads.SlabSysfs, workloads.PgmapStorm}, lockUsers...)
+// crowdUsers are all that may run several times at once: none that is the only
+// one to load its module.
+var crowdUsers = append([]*agent.Workload{workloads.MemoryHog, workloads.SlabSysfs}, lockUsers...)
 
 // afterErrors are those who would notice what a failed hotplug has left behind.
 var afterErrors = []*agent.Workload{workloads.CPURollback, workloads.KSMRun, workloads.NodeSysfs, workloads.SlabSysfs, workloads.LRUGen, workloads.VMSysctls, workloads.DeviceAttributes}

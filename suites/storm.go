@@ -22,6 +22,7 @@ var Storm = schedule.Scenarios.Register(&schedule.Scenario{
 		workload(workloads.SlabStorm, 20, 2),
 		workload(workloads.SlabSysfs, 20, 1),
 		workload(workloads.MemoryReaders, 5, 1),
+		workload(workloads.PercpuStorm, 20, 1),
 	},
 	Lanes: []schedule.Lane{
 		{
@@ -43,7 +44,7 @@ var Storm = schedule.Scenarios.Register(&schedule.Scenario{
 		{
 			Name: "workload", Gap: 2 * time.Second, Threads: 2, AtOnce: 2,
 			Workloads: []*agent.Workload{
-				workloads.PercpuStorm, workloads.MemoryHog, workloads.CgroupChurn, workloads.NetnsChurn,
+				workloads.MemoryHog, workloads.CgroupChurn, workloads.NetnsChurn,
 				workloads.ModuleChurn, workloads.Reclaim,
 			},
 			Mix: []schedule.Weight{{Kind: op.WorkloadStartOp, Weight: 1}, {Kind: op.WorkloadStopOp, Weight: 1}},

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"plugstorm/harness/agent"
+	"plugstorm/workloads/sysfs"
 )
 
 // CPUPartial takes a CPU down to a random step and up again.
@@ -19,11 +20,11 @@ var CPUPartial = agent.Workloads.Register(&agent.Workload{
 	Run:     cpuStates{tree: guest, round: partial}.run,
 })
 
-func partial(ctx context.Context, c cpuStates, cpu int, states []cpuState, rng *rand.Rand) error {
+func partial(ctx context.Context, c cpuStates, cpu int, states []sysfs.CPUStep, rng *rand.Rand) error {
 	states = stops(states)
 	for range 2 {
 		// EINVAL for a step at which nobody may stop.
-		if err := c.set(ctx, cpu, "target", states[rng.IntN(len(states))].number); err != nil && !refusedByHotplug(err) {
+		if err := c.set(ctx, cpu, "target", states[rng.IntN(len(states))].Number); err != nil && !refusedByHotplug(err) {
 			return err
 		}
 	}
@@ -40,8 +41,8 @@ func partial(ctx context.Context, c cpuStates, cpu int, states []cpuState, rng *
 //     as "Slab cache still has objects" at kmem_cache_destroy().
 //   - From there it comes up again without rcutree:prepare, so its callback list,
 //     which takedown_cpu() has disabled, stays so: seen as a warning in call_rcu().
-func stops(states []cpuState) []cpuState {
-	own := slices.IndexFunc(states, func(s cpuState) bool { return s.name == "workqueue:online" })
+func stops(states []sysfs.CPUStep) []sysfs.CPUStep {
+	own := slices.IndexFunc(states, func(s sysfs.CPUStep) bool { return s.Name == "workqueue:online" })
 	if own < 0 || len(states) == 0 {
 		return states[max(0, len(states)-1):]
 	}

@@ -6,9 +6,9 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
-	"strings"
 
 	"plugstorm/harness/agent"
+	"plugstorm/workloads/sysfs"
 )
 
 // CPURollback has CPU hotplug fail at a random step.
@@ -20,8 +20,8 @@ var CPURollback = agent.Workloads.Register(&agent.Workload{
 	Run:     cpuStates{tree: guest, round: rollback}.run,
 })
 
-func rollback(ctx context.Context, c cpuStates, cpu int, states []cpuState, rng *rand.Rand) error {
-	states = slices.DeleteFunc(slices.Clone(states), onlyDead)
+func rollback(ctx context.Context, c cpuStates, cpu int, states []sysfs.CPUStep, rng *rand.Rand) error {
+	states = slices.DeleteFunc(slices.Clone(states), sysfs.CPUStep.OnlyDead)
 	up := rng.IntN(2) == 0
 	if up {
 		if err := c.tree.SetCPU(ctx, cpu, false); err != nil {
@@ -29,7 +29,7 @@ func rollback(ctx context.Context, c cpuStates, cpu int, states []cpuState, rng 
 		}
 	}
 	// EINVAL for a step that can't fail, and for one on the other side of the CPU.
-	if err := c.set(ctx, cpu, "fail", states[rng.IntN(len(states))].number); err != nil {
+	if err := c.set(ctx, cpu, "fail", states[rng.IntN(len(states))].Number); err != nil {
 		return err
 	}
 	if err := c.tree.SetCPU(ctx, cpu, up); err != nil && !refusedByHotplug(err) {
@@ -37,9 +37,3 @@ func rollback(ctx context.Context, c cpuStates, cpu int, states []cpuState, rng 
 	}
 	return nil // it was to fail
 }
-
-// onlyDead reports whether a step does something only when a CPU is dead: it
-// may be told to fail while the CPU is offline, doesn't on the way up, and does
-// when somebody else takes the CPU down before it is told not to. Nothing can
-// be undone then, and _cpu_down() warns ("DEAD callback error", kernel/cpu.c).
-func onlyDead(s cpuState) bool { return strings.HasSuffix(strings.ToLower(s.name), ":dead") }

@@ -3,13 +3,10 @@
 package workloads
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -22,7 +19,7 @@ import (
 type cpuStates struct {
 	tree sysfs.Tree
 	// round does something to a CPU. It may leave it anywhere.
-	round func(ctx context.Context, c cpuStates, cpu int, states []cpuState, rng *rand.Rand) error
+	round func(ctx context.Context, c cpuStates, cpu int, states []sysfs.CPUStep, rng *rand.Rand) error
 }
 
 // invalidState is CPUHP_INVALID (include/linux/cpuhotplug.h).
@@ -40,39 +37,14 @@ func (c cpuStates) run(ctx context.Context, p agent.Params, m agent.Meter) error
 		if err != nil {
 			return err
 		}
-		states, err := parseStates(text)
+		states, err := sysfs.ParseCPUSteps(text)
 		if err != nil {
 			return err
 		}
 		cpu := first + rng.IntN(max(last-first, 0)+1)
 		err = c.round(ctx, c, cpu, states, rng)
-		return errors.Join(err, c.bringBack(ctx, cpu, states[len(states)-1].number))
+		return errors.Join(err, c.bringBack(ctx, cpu, states[len(states)-1].Number))
 	}))
-}
-
-// A cpuState is a step of CPU hotplug.
-type cpuState struct {
-	number int
-	name   string
-}
-
-// parseStates reads hotplug/states (kernel/cpu.c states_show), in order: the
-// last one is a CPU that is online.
-func parseStates(text string) ([]cpuState, error) {
-	var states []cpuState
-	lines := bufio.NewScanner(strings.NewReader(text))
-	for lines.Scan() {
-		number, name, ok := strings.Cut(lines.Text(), ":")
-		n, err := strconv.Atoi(strings.TrimSpace(number))
-		if !ok || err != nil {
-			return nil, fmt.Errorf("hotplug/states: %q is no state", lines.Text())
-		}
-		states = append(states, cpuState{n, strings.TrimSpace(name)})
-	}
-	if len(states) == 0 {
-		return nil, errors.New("hotplug/states is empty")
-	}
-	return states, nil
 }
 
 // set writes cpuN/hotplug/fail or target.

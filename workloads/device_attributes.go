@@ -51,7 +51,15 @@ var attributeWrites = map[string]string{
 	"control":                "", // drivers/base/power/sysfs.c control_store
 }
 
+// actingAttributes are those of attributeWrites that go with a node.
+var actingAttributes = []string{
+	"sys/devices/system/node/node[0-9]*/compact",
+	"sys/devices/system/node/node[0-9]*/hugepages/*/nr_hugepages",
+}
+
 const (
+	// actOneIn is how many rounds there are to one that writes to one of them.
+	actOneIn = 10
 	// attributeReads is how often an attribute is read before the next one: some
 	// milliseconds, in which a removal finds it in use.
 	attributeReads = 32
@@ -71,13 +79,17 @@ func (d deviceAttributes) run(ctx context.Context, p agent.Params, m agent.Meter
 	})
 }
 
-// round uses one attribute of one device.
+// round uses one attribute of one device, now and then one of those that act:
+// among all the others they would hardly have a turn.
 func (d deviceAttributes) round(ctx context.Context, rng *rand.Rand, buffer []byte) error {
-	devices, err := filepath.Glob(d.tree.Path(hotDevices[rng.IntN(len(hotDevices))]))
-	if err != nil {
-		panic(err) // a bad pattern is a bug of ours, for the tests to find
+	if rng.IntN(actOneIn) == 0 {
+		file, err := pick(rng, d.newest(glob(d.tree.Path(actingAttributes[rng.IntN(len(actingAttributes))])), rng))
+		if err != nil {
+			return err
+		}
+		return rewrite(ctx, file, attributeWrites[filepath.Base(file)])
 	}
-	device, err := pick(rng, d.newest(devices, rng))
+	device, err := pick(rng, d.newest(glob(d.tree.Path(hotDevices[rng.IntN(len(hotDevices))])), rng))
 	if err != nil {
 		return err
 	}
@@ -89,6 +101,15 @@ func (d deviceAttributes) round(ctx context.Context, rng *rand.Rand, buffer []by
 		return rewrite(ctx, file, value)
 	}
 	return reread(ctx, file, buffer)
+}
+
+// glob lists the files that there are now.
+func glob(pattern string) []string {
+	paths, err := filepath.Glob(pattern)
+	if err != nil {
+		panic(err) // a bad pattern is a bug of ours, for the tests to find
+	}
+	return paths
 }
 
 // newest leaves, three times of four, the last few of what there is: with their

@@ -80,7 +80,7 @@ func TestNewestDevices(t *testing.T) {
 }
 
 func TestDevicePatterns(t *testing.T) {
-	for _, pattern := range hotDevices {
+	for _, pattern := range slices.Concat(hotDevices, actingAttributes) {
 		if _, err := filepath.Match(pattern, "x"); err != nil {
 			t.Errorf("%s: %v", pattern, err)
 		}

@@ -66,22 +66,10 @@ func TestKnobsOfThisKernelOnly(t *testing.T) {
 	}
 }
 
-func TestParseStates(t *testing.T) {
-	got, err := parseStates("  0: offline\n  1: threads:prepare\n238: online\n")
-	if err != nil || !slices.Equal(got, []cpuState{{0, "offline"}, {1, "threads:prepare"}, {238, "online"}}) {
-		t.Errorf("got %v, %v", got, err)
-	}
-	for _, bad := range []string{"", "x: y", "12"} {
-		if got, err := parseStates(bad); err == nil {
-			t.Errorf("%q: got %v", bad, got)
-		}
-	}
-}
-
 // TestStops: a CPU is never left where its workers belong to nobody.
 func TestStops(t *testing.T) {
-	all := []cpuState{{0, "offline"}, {40, "cpu:bringup"}, {90, "half"}, {180, "workqueue:online"}, {238, "online"}}
-	if got := stops(all); !slices.Equal(got, []cpuState{all[0], all[3], all[4]}) {
+	all := []sysfs.CPUStep{{Number: 0, Name: "offline"}, {Number: 40, Name: "cpu:bringup"}, {Number: 90, Name: "half"}, {Number: 180, Name: "workqueue:online"}, {Number: 238, Name: "online"}}
+	if got := stops(all); !slices.Equal(got, []sysfs.CPUStep{all[0], all[3], all[4]}) {
 		t.Errorf("got %v", got)
 	}
 	if got := stops(all[:3]); !slices.Equal(got, all[2:3]) {
@@ -92,7 +80,7 @@ func TestStops(t *testing.T) {
 // TestRollbackSparesTheDead: steps of a dead CPU are never told to fail.
 func TestRollbackSparesTheDead(t *testing.T) {
 	for name, want := range map[string]bool{"slub:dead": true, "cpuidle/pseries:DEAD": true, "smpcfd:prepare": false, "deadline:online": false} {
-		if got := onlyDead(cpuState{1, name}); got != want {
+		if got := (sysfs.CPUStep{Number: 1, Name: name}).OnlyDead(); got != want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
@@ -101,7 +89,7 @@ func TestRollbackSparesTheDead(t *testing.T) {
 		writeFile(t, tree, "sys/devices/system/cpu/cpu1/"+file, "")
 	}
 	rng := rand.New(rand.NewPCG(1, 1))
-	states := []cpuState{{7, "a:dead"}, {8, "b:prepare"}, {9, "c:dead"}}
+	states := []sysfs.CPUStep{{Number: 7, Name: "a:dead"}, {Number: 8, Name: "b:prepare"}, {Number: 9, Name: "c:dead"}}
 	for range 50 {
 		if err := rollback(context.Background(), cpuStates{tree: tree}, 1, states, rng); err != nil {
 			t.Fatal(err)
@@ -115,7 +103,7 @@ func TestRollbackSparesTheDead(t *testing.T) {
 // TestCPUStatesBringBack: whatever a round does, the CPU ends up online, with
 // nothing left to fail.
 func TestCPUStatesBringBack(t *testing.T) {
-	for name, round := range map[string]func(context.Context, cpuStates, int, []cpuState, *rand.Rand) error{"rollback": rollback, "partial": partial} {
+	for name, round := range map[string]func(context.Context, cpuStates, int, []sysfs.CPUStep, *rand.Rand) error{"rollback": rollback, "partial": partial} {
 		tree := sysfs.Tree(t.TempDir())
 		writeFile(t, tree, "sys/devices/system/cpu/hotplug/states", "  0: offline\n 60: middle\n238: online\n")
 		for _, file := range []string{"online", "hotplug/fail", "hotplug/target"} {

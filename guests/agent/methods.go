@@ -141,13 +141,19 @@ func (a *guestAgent) failWorkers(p agent.FailWorkersParams) (any, error) {
 }
 
 func (a *guestAgent) setCPU(p agent.SetCPUParams) (any, error) {
-	if p.CPU < 0 {
-		return nil, fmt.Errorf("bad CPU number %d", p.CPU)
+	if p.CPU < 0 || p.FailStep < 0 {
+		return nil, fmt.Errorf("bad CPU number %d or step %d", p.CPU, p.FailStep)
 	}
 	ctx, cancel := limit(p.LimitMS)
 	defer cancel()
 	var err error
-	sysfs.OnOwnThread(func() { err = a.tree.SetCPU(ctx, p.CPU, p.Online) })
+	sysfs.OnOwnThread(func() {
+		if p.FailStep > 0 {
+			err = a.tree.SetCPUFailing(ctx, p.CPU, p.Online, p.FailStep-1)
+		} else {
+			err = a.tree.SetCPU(ctx, p.CPU, p.Online)
+		}
+	})
 	return nil, err
 }
 

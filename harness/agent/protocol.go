@@ -175,6 +175,10 @@ type SetCPUParams struct {
 	CPU     int   `json:"cpu"`
 	Online  bool  `json:"online"`
 	LimitMS int64 `json:"limit_ms"`
+
+	// FailStep, if not 0, has that step of CPU hotplug fail, counted from 1 among
+	// those that can, going round. ENOENT on a kernel that can't.
+	FailStep int `json:"fail_step,omitempty"`
 }
 
 // FailWorkersParams has allocations fail that kernel threads make: the kernel's

@@ -20,10 +20,12 @@ type Issue struct {
 	ID string `toml:"id" json:"id"` // lower case, digits and dashes
 
 	// The signature. What is set must match, all of it; at least one of Title,
-	// Stack and Locks is set.
+	// Stack and Locks is set. A lock cycle has two sides: an issue that names one
+	// of them alone would also explain away whatever else meets it there.
 	Title string   `toml:"title" json:"title,omitempty"` // regular expression for the whole title, or one of the alternatives
 	Type  string   `toml:"type" json:"type,omitempty"`   // splat's type
 	Stack []string `toml:"stack" json:"stack,omitempty"` // functions, innermost first: all occur in this order, others may stand between; for a lock cycle, in one of its stacks
+	Any   []string `toml:"any" json:"any,omitempty"`     // functions: one of them occurs in one of its stacks
 	Locks []string `toml:"locks" json:"locks,omitempty"` // lock classes, all of them in the complaint
 
 	// Where it applies. Empty means everywhere.
@@ -89,7 +91,8 @@ func (i *Issue) applies(machine, release string) bool {
 func (i *Issue) signs(f splat.Finding) bool {
 	return (i.Type == "" || i.Type == f.Type) &&
 		(i.title == nil || i.titled(f)) &&
-		i.stacked(f) &&
+		stacked(i.Stack, f) &&
+		(len(i.Any) == 0 || slices.ContainsFunc(i.Any, func(fn string) bool { return stacked([]string{fn}, f) })) &&
 		i.locked(f)
 }
 
@@ -99,11 +102,11 @@ func (i *Issue) titled(f splat.Finding) bool {
 
 // stacked looks at the stack and, for a lock cycle, at those of the chain that
 // lockdep remembers: which side of a cycle complains is a matter of timing.
-func (i *Issue) stacked(f splat.Finding) bool {
-	if subsequence(i.Stack, f.Stack) {
+func stacked(want []string, f splat.Finding) bool {
+	if subsequence(want, f.Stack) {
 		return true
 	}
-	return f.Locks != nil && slices.ContainsFunc(f.Locks.Chain, func(l lockdep.Link) bool { return subsequence(i.Stack, l.Stack) })
+	return f.Locks != nil && slices.ContainsFunc(f.Locks.Chain, func(l lockdep.Link) bool { return subsequence(want, l.Stack) })
 }
 
 func (i *Issue) locked(f splat.Finding) bool {

@@ -32,7 +32,8 @@ func load(t *testing.T, text string) *Set {
 
 func TestMatch(t *testing.T) {
 	deadlock := splat.Finding{Title: "possible deadlock in f", Type: splat.TypeLockdep,
-		Stack: []string{"dump_stack", "f", "g", "h"}, Locks: &lockdep.Report{Classes: []string{"a", "b", "c"}}}
+		Stack: []string{"dump_stack", "f", "g", "h"}, Locks: &lockdep.Report{Classes: []string{"a", "b", "c"},
+			Chain: []lockdep.Link{{Stack: []string{"lock", "show", "read"}}}}}
 	warning := splat.Finding{Title: "WARNING in a", Alt: []string{"WARNING in z"}, Type: splat.TypeWarning, Stack: []string{"a", "b", "c"}}
 	for _, c := range []struct {
 		name, signature, machine, release string
@@ -44,6 +45,8 @@ func TestMatch(t *testing.T) {
 		{"title, alternative", `title = 'WARNING in z'`, "m", "6.12", warning, true},
 		{"stack with a gap", `stack = ["f", "h"]`, "m", "6.12", deadlock, true},
 		{"stack out of order", `stack = ["h", "f"]`, "m", "6.12", deadlock, false},
+		{"the other side", "stack = [\"f\"]\nany = [\"store\", \"show\"]", "m", "6.12", deadlock, true},
+		{"another other side", "stack = [\"f\"]\nany = [\"store\"]", "m", "6.12", deadlock, false},
 		{"locks", `locks = ["c", "a"]`, "m", "6.12", deadlock, true},
 		{"a lock more", `locks = ["c", "d"]`, "m", "6.12", deadlock, false},
 		{"locks of a warning", `locks = ["c"]`, "m", "6.12", warning, false},

@@ -13,12 +13,12 @@ import (
 	"plugstorm/harness/vm"
 )
 
-// Workers' allocations fail during one op: how likely each, and how many. What
-// fails first is ACPI's interpreter, so they get something before: up to this
-// many bytes of slabs, or pages.
+// Workers' allocations fail during one op: how likely each, and how many; most
+// of what a device takes are slabs. What fails first is ACPI's interpreter, so
+// they get something before: up to this many bytes of slabs, or pages.
 var (
-	failPercents = []int{10, 100}
-	failWhats    = []string{"failslab", "fail_page_alloc"}
+	failPercents = []int{10, 100, 100}
+	failWhats    = []string{"failslab", "failslab", "fail_page_alloc"}
 	failSkips    = map[string]int{"failslab": 1 << 18, "fail_page_alloc": 1 << 10}
 )
 

@@ -208,3 +208,28 @@ func TestMemoryProbe(t *testing.T) {
 	}
 	runAttempts(t, attempts)
 }
+
+// TestFailingCPU: the step fails once, and the CPU is set for good afterwards.
+func TestFailingCPU(t *testing.T) {
+	offline := Spec{CPUFailing, &cpuFailing{cpuSet: cpuSet{CPU: 1}, Step: 5}}
+	var attempts []attempt
+	for _, m := range machines {
+		var asked []string
+		attempts = append(attempts, []attempt{
+			{name: "survived", machine: m, op: offline, want: Done},
+			{name: "refused", machine: m, op: offline, want: Done, then: method(agent.MethodSetCPU, failsOnce("EBUSY", &asked, nothing)),
+				after: func(t *testing.T, _ *vmtest.Guest) {
+					t.Helper()
+					var first, again agent.SetCPUParams
+					if len(asked) != 2 || json.Unmarshal([]byte(asked[0]), &first) != nil || json.Unmarshal([]byte(asked[1]), &again) != nil ||
+						first.FailStep != 5 || again.FailStep != 0 {
+						t.Errorf("asked %q", asked)
+					}
+				}},
+			{name: "stays refused", machine: m, op: offline, want: Refused, then: method(agent.MethodSetCPU, errno("EBUSY"))},
+			{name: "strange error", machine: m, op: offline, want: Broken, then: method(agent.MethodSetCPU, errno("EIO"))},
+			{name: "hangs", machine: m, op: offline, want: Hung, then: method(agent.MethodSetCPU, silent)},
+		}...)
+	}
+	runAttempts(t, attempts)
+}

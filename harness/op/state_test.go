@@ -77,6 +77,8 @@ func (w *world) possible(kind *Kind) bool {
 		return w.presentVCPUs() < len(w.share.VCPUs)
 	case VCPURemove:
 		return w.budget.VCPURemove && w.presentVCPUs() > 0
+	case CPUFailing:
+		return len(w.share.CPUs) > 0
 	case CPUOffline:
 		return len(w.cpus) < len(w.share.CPUs)
 	case CPUOnline:
@@ -173,6 +175,11 @@ func (w *world) do(o Op) string {
 			return bad("absent, or not to be removed from this QEMU")
 		}
 		w.vcpus[o.CPU] = false
+	case *cpuFailing:
+		if o.Step < 1 || o.Step > 256 {
+			return bad("bad step")
+		}
+		return w.do(&o.cpuSet)
 	case *cpuSet:
 		if !slices.Contains(w.share.CPUs, o.CPU) || w.cpus[o.CPU] != o.Online {
 			return bad("not this lane's, or so already")
@@ -369,6 +376,8 @@ func TestDrawSpreads(t *testing.T) {
 			seen[fmt.Sprintf("%s %d", kind.Name, bits.Len(uint(o.AfterMS)))] = true
 		case *vcpuAddFailing:
 			seen[fmt.Sprintf("%s %d %s", kind.Name, o.CPU, o.What)] = true
+		case *cpuFailing:
+			seen[fmt.Sprintf("%s %d %v", kind.Name, o.CPU, o.Online)] = true
 		case *pgmapFailing:
 			seen[fmt.Sprintf("%s %s", kind.Name, o.What)] = true
 		case *dimmRemoveFailing:
@@ -384,8 +393,8 @@ func TestDrawSpreads(t *testing.T) {
 	// 2 CPUs and 2 vCPUs, 2 directions; 2 workloads of 2 sizes; stop; pause; the
 	// blocks again with 3 errnos; 8 octaves of allocations; 4 addresses; the DIMMs
 	// again with 2 things that fail, and the vCPUs; 9 octaves of milliseconds;
-	// device memory.
-	if want := 9 + 2*3 + 9*2*2 + 9 + 2*2 + 2*2 + 2*2 + 1 + 1 + 9*2*2*3 + 8 + 4 + (9+3+2+1)*2 + 9; len(seen) != want {
+	// device memory; the CPUs again.
+	if want := 9 + 2*3 + 9*2*2 + 9 + 2*2 + 2*2 + 2*2 + 1 + 1 + 9*2*2*3 + 8 + 4 + (9+3+2+1)*2 + 9 + 2*2; len(seen) != want {
 		t.Errorf("%d different ops were drawn, want %d", len(seen), want)
 	}
 }

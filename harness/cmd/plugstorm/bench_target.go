@@ -59,7 +59,7 @@ func (f *benchFlags) targets() ([]target, error) {
 		if err := f.expect(&s, p); err != nil {
 			return nil, err
 		}
-		all = append(all, target{subject: s, patch: file, despite: p.Expect.Despite, features: images.FeaturesFor(p.Header)})
+		all = append(all, target{subject: s, patch: file, despite: p.Expect.Despite, features: p.Features()})
 	}
 	return once(all)
 }

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package op
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+
+	"plugstorm/harness/agent"
+	"plugstorm/harness/vm"
+)
+
+// cpuSteps bounds the step that is drawn. A kernel has some seventy that can
+// fail, and the guest goes round.
+const cpuSteps = 256
+
+// CPUFailing brings a CPU on- or offline with a step on the way failing.
+var CPUFailing = Kinds.Register(&Kind{
+	Name: "cpu-failing",
+	Doc: "bring a CPU online or offline with a random step of CPU hotplug failing (cpuN/hotplug/fail), and then without: what was done until then " +
+		"must be undone, locks included",
+	Deadline: patience,
+	Zero:     func() Op { return &cpuFailing{} },
+	Draw: func(r *rand.Rand, s *State) Op {
+		cpu, ok := pick(r, s.CPUSlots)
+		if !ok {
+			return nil
+		}
+		return &cpuFailing{cpuSet: cpuSet{CPU: cpu, Online: s.Offline[cpu]}, Step: 1 + r.IntN(cpuSteps)}
+	},
+})
+
+type cpuFailing struct {
+	cpuSet
+	Step int `json:"step"`
+}
+
+// Inject takes any refusal for what was asked for.
+func (o *cpuFailing) Inject(ctx context.Context, v *vm.VM) error {
+	return tolerate(v.Agent.Call(ctx, agent.MethodSetCPU, agent.SetCPUParams{
+		CPU: o.CPU, Online: o.Online, LimitMS: v.Deadline(cpuLimit).Milliseconds(), FailStep: o.Step,
+	}, nil))
+}
+
+// Confirm sets the CPU for good, which is no news to the kernel if it survived
+// the failure.
+func (o *cpuFailing) Confirm(ctx context.Context, v *vm.VM) error {
+	err := setCPU(ctx, v, o.CPU, o.Online)
+	var now agent.CPUsReply
+	if errors.Is(err, ErrRefused) && v.Agent.Call(ctx, agent.MethodCPUs, nil, &now) == nil && slices.Contains(now.Online, o.CPU) == o.Online {
+		return nil
+	}
+	return err
+}
