@@ -16,6 +16,7 @@ import (
 	"plugstorm/harness/bare"
 	"plugstorm/harness/blame"
 	"plugstorm/harness/history"
+	"plugstorm/harness/schedule"
 	"plugstorm/harness/speed"
 	"plugstorm/harness/vm"
 	"plugstorm/suites"
@@ -27,12 +28,19 @@ const startLength = "1s"
 // bareLimit bounds each wait for a bare guest.
 const bareLimit = 10 * time.Minute
 
-// warm sees to it that there is a snapshot to go on from, and that everything
-// was read once.
+// warm sees to it that there are snapshots to go on from, and that everything was
+// read once.
 func (b *speedBench) warm(ctx context.Context, t *speedTarget) error {
 	b.app.ui.Stage("preparing "+t.machine.Name, 0)
-	_, _, err := b.call(ctx, t, speed.Sample{Part: "warm", Machine: t.machine.Name}, suites.Smoke, "--seed", "1", "--duration", startLength)
-	return err
+	for part, suite := range map[string]*schedule.Scenario{"start": suites.Smoke, "guests": suites.Storm} {
+		if !b.flags.wants(part) {
+			continue
+		}
+		if _, _, err := b.call(ctx, t, speed.Sample{Part: "warm", Machine: t.machine.Name}, suite, "--seed", "1", "--duration", startLength); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (b *speedBench) coldStart(ctx context.Context, t *speedTarget, s speed.Sample) (map[string]float64, error) {
