@@ -44,11 +44,12 @@ that ratios compare what a host gave at about the same time; how busy it was is
 part of the result. docs/performance.md has more.
 
 Parts: start, cycles, guests, slots, history. What grows (guests, slots,
-history) is repeated a third as often. Nothing else should run meanwhile.`,
-		Example: `  plugstorm bench speed --machine x86_64 --part start --repeat 3      a minute or two
+history) is repeated a third as often. One machine and the part start take a minute
+or two, everything takes most of an hour. Nothing else should run meanwhile.`,
+		Example: `  plugstorm bench speed --machine x86_64 --part start --repeat 3
   plugstorm bench speed --machine x86_64 --part start --part cycles --json
   plugstorm bench speed --part guests --guests 1,2,4
-  plugstorm bench speed --write-docs docs/performance.md              everything`,
+  plugstorm bench speed --write-docs docs/performance.md`,
 		RunE: func(c *cobra.Command, _ []string) error { return a.benchSpeed(c.Context(), f) },
 	}
 	f.define(c.Flags())

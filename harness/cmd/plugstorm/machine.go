@@ -69,18 +69,22 @@ func (a *app) runMachine(ctx context.Context, p *plan, m *vm.Machine) error {
 }
 
 // boots finds out what a machine's guests run on, and what they boot. Either
-// takes a moment even if there is nothing to build, so they go side by side.
+// takes a moment even if there is nothing to build, so they go side by side. A
+// host without QEMU is told of that first.
 func (a *app) boots(ctx context.Context, p *plan, m *vm.Machine) (emulator string, v vm.Version, kernel *images.Kernel, initramfs string, err error) {
 	both, ctx := errgroup.WithContext(ctx)
+	var noKernel error
 	both.Go(func() (err error) {
 		emulator, v, err = vm.Emulator(ctx, m)
-		return err
+		return err // which ends a build
 	})
-	both.Go(func() (err error) {
-		kernel, initramfs, err = a.kernel(ctx, p, m)
-		return err
+	both.Go(func() error {
+		kernel, initramfs, noKernel = a.kernel(ctx, p, m)
+		return nil
 	})
-	err = both.Wait()
+	if err = both.Wait(); err == nil {
+		err = noKernel
+	}
 	return emulator, v, kernel, initramfs, err
 }
 
