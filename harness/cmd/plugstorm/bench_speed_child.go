@@ -31,8 +31,13 @@ type child struct {
 // childGrace is how long a child may take to end when it is interrupted.
 const childGrace = 20 * time.Second
 
-// memoryEvery is how often the memory of a child and its guest is looked at.
-const memoryEvery = 200 * time.Millisecond
+// How often memory is looked at: that of a child, which may live for some
+// milliseconds only, and in how many of these looks that of its guest, which is
+// dear. What wait4(2) tells is of no use: it has our own memory at the fork in it.
+const (
+	memoryEvery = 5 * time.Millisecond
+	guestLooks  = 40
+)
 
 // runOurselves runs this program with other arguments, as a user would. Exit
 // codes that are verdicts are no errors.
@@ -63,9 +68,6 @@ func runOurselves(ctx context.Context, args ...string) (child, error) {
 	c.took = time.Since(c.started)
 	close(stop)
 	<-watched
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok && c.guest == (memory{}) {
-		c.memory.peak = max(c.memory.peak, float64(usage.Maxrss)/1024) // its own, where it has had no children
-	}
 	if code := cmd.ProcessState.ExitCode(); code == 2 || code < 0 {
 		return c, fmt.Errorf("plugstorm %v: %w: %s", args, err, lastLine(output.Bytes()))
 	}
@@ -76,13 +78,16 @@ func runOurselves(ctx context.Context, args ...string) (child, error) {
 func (c *child) watch(pid int, stop <-chan struct{}) {
 	tick := time.NewTicker(memoryEvery)
 	defer tick.Stop()
-	for {
+	for n := 0; ; n++ {
 		select {
 		case <-stop:
 			return
 		case <-tick.C:
 		}
-		c.memory.peak = max(c.memory.peak, memoryOf(pid).peak)
+		c.memory.peak = max(c.memory.peak, peakOf(pid))
+		if n%guestLooks != 0 {
+			continue
+		}
 		for _, qemu := range children(pid) {
 			m := memoryOf(qemu)
 			c.guest.resident = max(c.guest.resident, m.resident)

@@ -76,12 +76,17 @@ func parseField(text, prefix string, field int) float64 {
 // memory is what a process takes, in MiB; 0 if it is gone.
 type memory struct{ resident, peak, private float64 }
 
+// peakOf is the most that a process has had resident, in MiB; 0 if it is gone.
+func peakOf(pid int) float64 {
+	return parseField(readText(fmt.Sprintf("/proc/%d/status", pid)), "VmHWM:", 0) / 1024
+}
+
 func memoryOf(pid int) memory {
 	status := readText(fmt.Sprintf("/proc/%d/status", pid))
 	rollup := readText(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	return memory{
 		resident: parseField(status, "VmRSS:", 0) / 1024,
-		peak:     parseField(status, "VmHWM:", 0) / 1024,
+		peak:     peakOf(pid),
 		private:  (parseField(rollup, "Private_Clean:", 0) + parseField(rollup, "Private_Dirty:", 0)) / 1024,
 	}
 }

@@ -174,6 +174,9 @@ const slotCycles = 5
 
 // slots fills all slots of a guest but one, and takes the last DIMM in and out.
 func (b *speedBench) slots(ctx context.Context, t *speedTarget, s speed.Sample) (map[string]float64, error) {
+	if most := t.machine.DIMM.QEMUMax; s.Size > most {
+		return nil, &impossibleError{fmt.Errorf("QEMU gives it %d slots at most", most)}
+	}
 	spec := t.spec
 	spec.Machine = withSlots(t.machine, s.Size)
 	v, start, err := b.bareGuest(ctx, spec, s)

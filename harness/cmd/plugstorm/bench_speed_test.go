@@ -156,6 +156,12 @@ func TestSpeedDoesNotPretend(t *testing.T) {
 		}
 		return b.samples[len(b.samples)-1]
 	}
+	b, _ := newFakeSpeed(t, &fakePlugstorm{}, "--repeat", "1", "--part", "slots", "--slots", "256")
+	b.targets[0].machine = guests.PSeries
+	var impossible *impossibleError
+	if _, err := b.slots(t.Context(), b.targets[0], speed.Sample{Part: "slots", Size: 64}); !errors.As(err, &impossible) {
+		t.Errorf("pseries has 32 slots: %v", err)
+	}
 	none := func(*speedTarget) {}
 	if s := last(&fakePlugstorm{}, none); s.Failed || s.Values["start_s"] == 0 {
 		t.Errorf("%+v", s)
