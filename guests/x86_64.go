@@ -32,7 +32,7 @@ var X8664 = vm.Machines.Register(&vm.Machine{
 	GOARCH:     "amd64",
 	MemMiB:     1024,
 	MaxMemMiB:  16384,
-	DIMM:       vm.DIMMGeometry{UnitMiB: 128, Slots: 32, Node: 1, AddEvent: "ACPI_DEVICE_OST"},
+	DIMM:       vm.DIMMGeometry{UnitMiB: 128, Slots: 32, QEMUMax: 256, Node: 1, AddEvent: "ACPI_DEVICE_OST"},
 	VCPU: vm.VCPUModel{
 		Driver: "%s-x86_64-cpu", Key: "socket-id", Props: "socket-id=%d,core-id=0,thread-id=0",
 		SMP:  "1,sockets=%[1]d,cores=1,threads=1,maxcpus=%[1]d",

@@ -58,15 +58,19 @@ var rooms = []room{
 	{"harness/zones", base + " harness/agent", "pure: it judges what a guest's kernel says of its zones"},
 	{"harness/verdict", "harness/history harness/overlap harness/splat harness/known harness/zones", "pure: it judges a record, never a VM, so that an old run can be judged again"},
 	{"harness/report", "harness/verdict harness/triage", "it formats a verdict, or what a log holds"},
-	{"harness/detect", "harness/verdict", "pure: it counts results that are recorded, and runs nothing"},
+	{"harness/page", "harness/console", "pure: it puts tables into pages, whatever they say"},
+	{"harness/detect", "harness/verdict harness/page", "pure: it counts results that are recorded, and runs nothing"},
 	{"harness/run", "harness/schedule harness/history harness/splat harness/zones harness/pool", "the one loop: it records and doesn't judge, hence no verdict"},
+
+	{"harness/speed", "harness/history harness/page", "pure: it counts what was measured, and measures nothing"},
+	{"harness/bare", "harness/vm", "what a run is compared with: QEMU and QMP alone, hence no op"},
 
 	{"guests", "harness/vm", "machines as data"},
 	{"workloads", "harness/agent", "they run inside the guest, where nothing of the host's exists"},
 	{"guests/agent", "harness/agent workloads", "PID 1 of the guest: nothing of the host's belongs into its binary"},
 	{"images", base, "kernels and initramfs are built without knowing who boots them"},
 	{"suites", "harness/run guests workloads", "scenarios put everything together, so nothing that they use may know them"},
-	{"harness/cmd/plugstorm", "suites images harness/report harness/detect", "the program"},
+	{"harness/cmd/plugstorm", "suites images harness/report harness/detect harness/speed harness/bare", "the program"},
 }
 
 const base = "harness/blame harness/catalog"

@@ -17,12 +17,20 @@ import (
 //
 // says that it doesn't only look for bugs but compiles code in that no other
 // kernel of ours has, and which words of a patch's header are about that code.
+//
+//	# compiles: FILE...
+//
+// names the files of it, and the directories, with a / at the end.
 type Feature struct {
 	Name, Doc string
 	Brings    []string // in small letters; none: it only looks for bugs
+	Compiles  []string // below the kernel's source
 }
 
-const bringsKey = "brings:"
+const (
+	bringsKey   = "brings:"
+	compilesKey = "compiles:"
+)
 
 // Features lists what Options.Features may name, in alphabetical order.
 func Features() []Feature {
@@ -52,6 +60,8 @@ func parseFeature(name, text string) Feature {
 		comment = strings.TrimSpace(comment)
 		if words, ok := strings.CutPrefix(comment, bringsKey); ok {
 			f.Brings = append(f.Brings, strings.Fields(words)...)
+		} else if files, ok := strings.CutPrefix(comment, compilesKey); ok {
+			f.Compiles = append(f.Compiles, strings.Fields(files)...)
 		} else if f.Doc == "" {
 			f.Doc = comment
 		}

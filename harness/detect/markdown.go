@@ -5,41 +5,16 @@ package detect
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"plugstorm/harness/console"
+	"plugstorm/harness/page"
 	"plugstorm/harness/vm"
 )
 
-// section is a pair of markers and what stands between them.
-var section = regexp.MustCompile(`(?s)(<!-- bench detect: ([a-z]+) -->\n).*?(<!-- end -->)`)
-
-// Rewrite puts texts between the markers of a page:
-//
-//	<!-- bench detect: NAME -->
-//	...
-//	<!-- end -->
-//
-// It returns the new page and how many pairs it has. Those without a text stay
-// as they are.
-func Rewrite(page string, texts map[string]string) (string, int) {
-	pairs := 0
-	page = section.ReplaceAllStringFunc(page, func(old string) string {
-		pairs++
-		parts := section.FindStringSubmatch(old)
-		text, ok := texts[parts[2]]
-		if !ok {
-			return old
-		}
-		return parts[1] + text + parts[3]
-	})
-	return page, pairs
-}
-
-// Sections are the texts that a table gives for Rewrite: "table" has a row for
+// Sections are the texts that a table gives for page.Rewrite: "table" has a row for
 // each plant and machine, "seeds" one for each plant.
 func Sections(t *Table, host Host, now time.Time) map[string]string {
 	return map[string]string{"table": tableMarkdown(t, host, now), "seeds": seedsMarkdown(t)}
@@ -67,7 +42,7 @@ func tableMarkdown(t *Table, host Host, now time.Time) string {
 		for _, peer := range peers {
 			cells = append(cells, t.peerCell(r, peer))
 		}
-		writeRow(&b, cells)
+		page.Row(&b, cells...)
 	}
 	for _, s := range t.Shared {
 		fmt.Fprintf(&b, "\nShared by %s: `%s`\n", strings.Join(s.Subjects, ", "), strings.ReplaceAll(console.Escape(s.Identity), "`", "'"))
@@ -147,20 +122,13 @@ func seedsMarkdown(t *Table) string {
 		if len(s.Machines) == 1 {
 			words = append(words, "--machine", s.Machines[0])
 		}
-		writeRow(&b, []string{
+		page.Row(&b, []string{
 			seed, cmp.Or(s.Hazard, s.Title), s.Suite, s.Name, orDash(strings.Join(distinct(detectors), ", ")), orDash(strings.Join(medians, ", ")),
 			"`" + vm.Shell(words...) + "`",
-		})
+		}...)
 	}
 	b.WriteString("\n")
 	return b.String()
-}
-
-func writeRow(b *strings.Builder, cells []string) {
-	for _, c := range cells {
-		fmt.Fprintf(b, "| %s ", strings.ReplaceAll(console.Escape(c), "|", `\|`))
-	}
-	b.WriteString("|\n")
 }
 
 // bare is short without the unit.

@@ -262,20 +262,6 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-func TestRewrite(t *testing.T) {
-	const page = "# a\n<!-- bench detect: table -->\nold\n<!-- end -->\nb\n<!-- bench detect: other -->\n<!-- end -->\nc\n<!-- end -->\n"
-	got, pairs := Rewrite(page, map[string]string{"table": "new $1\n"})
-	if want := strings.Replace(page, "old", "new $1", 1); got != want || pairs != 2 {
-		t.Errorf("%d pairs, %q", pairs, got)
-	}
-	if again, _ := Rewrite(got, map[string]string{"table": "new $1\n"}); again != got {
-		t.Errorf("a second time gives %q", again)
-	}
-	if same, pairs := Rewrite("nothing\n", nil); same != "nothing\n" || pairs != 0 {
-		t.Errorf("%d pairs, %q", pairs, same)
-	}
-}
-
 // TestMarkdown: every row is one line with as many cells as the head, whatever
 // the guest said.
 func TestMarkdown(t *testing.T) {

@@ -62,6 +62,7 @@ type Machine struct {
 type DIMMGeometry struct {
 	UnitMiB int // sizes are multiples of this: the memory block (x86_64) or LMB (pseries)
 	Slots   int
+	QEMUMax int // slots that QEMU gives the machine at most
 	Node    int // the NUMA node DIMMs go to; it has no memory of its own
 
 	// AddEvent is the QMP event that completes an add, or "": the guest must

@@ -39,6 +39,9 @@ type Snapshot struct {
 	Primed  bool      `json:"primed"` // what its run sets up in all of its guests was set up before it was saved
 }
 
+// StateFile is what QEMU reads of the snapshot in dir (Spec.Incoming).
+func StateFile(dir string) string { return filepath.Join(dir, stateFile) }
+
 // fileMigration is the first QEMU that migrates to and from "file:".
 var fileMigration = Version{8, 2, 0}
 

@@ -48,12 +48,12 @@ type benchFlags struct {
 func (a *app) benchCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "bench",
-		Short:   "measure how good a hunter plugstorm is",
-		Long:    "Bench measures plugstorm itself, on kernels with bugs that were put in on purpose.",
-		Example: "  plugstorm bench detect --plant s4d --machine x86_64 --seeds 3",
+		Short:   "measure how good a hunter plugstorm is, and how fast",
+		Long:    "Bench measures plugstorm itself: what it finds, on kernels with bugs that were put in on purpose, and how fast it is.",
+		Example: "  plugstorm bench detect --plant s4d --machine x86_64 --seeds 3\n  plugstorm bench speed --machine x86_64 --part start --repeat 3",
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.benchDetectCommand())
+	c.AddCommand(a.benchDetectCommand(), a.benchSpeedCommand())
 	return c
 }
 
@@ -193,7 +193,7 @@ func (f *benchFlags) check() error {
 		return blame.Errorf(blame.User, next, "--resume and --out exclude each other")
 	}
 	for _, file := range f.docs {
-		if err := checkPage(file); err != nil {
+		if err := checkPage(file, "detect", "docs/detection.md"); err != nil {
 			return err
 		}
 	}

@@ -3,8 +3,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,7 +19,6 @@ import (
 
 	"plugstorm/harness/blame"
 	"plugstorm/harness/detect"
-	"plugstorm/harness/history"
 )
 
 // A bench is a detection benchmark in progress.
@@ -209,19 +206,10 @@ func (b *bench) runDir(c detect.Cell, seed int64) (string, error) {
 // keep records a result, in one write to the end of results.ndjson: a killed
 // benchmark loses none that was recorded.
 func (b *bench) keep(r detect.Result) error {
-	line, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	f, err := os.OpenFile(filepath.Join(b.dir, resultsFile), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
-	if err != nil {
-		return blame.On(blame.Host, err, "")
-	}
-	_, err = f.Write(append(line, '\n'))
-	if err = errors.Join(err, f.Close()); err != nil {
-		return blame.On(blame.Host, err, "free some space, then go on with --resume "+b.dir)
+	if err := appendLine(filepath.Join(b.dir, resultsFile), r, "go on with --resume "+b.dir); err != nil {
+		return err
 	}
 	b.results = append(b.results, r)
 	return nil
@@ -245,7 +233,7 @@ func (b *bench) report() error {
 		return blame.On(blame.Host, err, "")
 	}
 	for _, page := range b.flags.docs {
-		if err := writePage(page, t, host); err != nil {
+		if err := writePage(page, "detect", detect.Sections(t, host, time.Now())); err != nil {
 			return err
 		}
 	}
@@ -256,47 +244,7 @@ func (b *bench) report() error {
 }
 
 func (b *bench) host() detect.Host {
-	h := detect.Host{Cores: runtime.NumCPU(), Jobs: b.flags.jobs}
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		h.CPU = cpuModel(text)
-	}
-	return h
-}
-
-// cpuModel finds the first CPU's model in /proc/cpuinfo; "" where none is
-// named.
-func cpuModel(cpuinfo []byte) string {
-	lines := bufio.NewScanner(bytes.NewReader(cpuinfo))
-	for lines.Scan() {
-		key, value, _ := strings.Cut(lines.Text(), ":")
-		if key = strings.TrimSpace(key); key == "model name" || key == "cpu" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
-}
-
-// checkPage sees to it that a page can be rewritten before anything is
-// measured for it.
-func checkPage(file string) error {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return blame.On(blame.User, err, "name a Markdown file with --write-docs")
-	}
-	if _, n := detect.Rewrite(string(text), nil); n == 0 {
-		return blame.Errorf(blame.User, "put a pair of markers into it, see docs/detection.md", "%s has no markers to write a table between", file)
-	}
-	return nil
-}
-
-// writePage rewrites the tables of a page.
-func writePage(file string, t *detect.Table, host detect.Host) error {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return blame.On(blame.Host, err, "")
-	}
-	page, _ := detect.Rewrite(string(text), detect.Sections(t, host, time.Now()))
-	return history.WriteFile(file, []byte(page))
+	return detect.Host{Cores: runtime.NumCPU(), Jobs: b.flags.jobs, CPU: hostCPU()}
 }
 
 // readJSON reads a JSON file.

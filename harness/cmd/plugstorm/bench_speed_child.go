@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+
+	"plugstorm/harness/blame"
+	"plugstorm/harness/history"
+	"plugstorm/harness/op"
+	"plugstorm/harness/schedule"
+	"plugstorm/harness/speed"
+)
+
+// A child is one call of plugstorm's own command that has ended.
+type child struct {
+	started time.Time
+	took    time.Duration
+	memory  memory // at most, of the command itself
+	guest   memory // at most, of the QEMU that it started
+}
+
+// childGrace is how long a child may take to end when it is interrupted.
+const childGrace = 20 * time.Second
+
+// How often memory is looked at: that of a child, which may live for some
+// milliseconds only, and in how many of these looks that of its guest, which is
+// dear. What wait4(2) tells is of no use: it has our own memory at the fork in it.
+const (
+	memoryEvery = 5 * time.Millisecond
+	guestLooks  = 40
+)
+
+// runOurselves runs this program with other arguments, as a user would. Exit
+// codes that are verdicts are no errors.
+func runOurselves(ctx context.Context, args ...string) (child, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return child{}, blame.On(blame.Host, err, "")
+	}
+	// The kernel sends Pdeathsig when the thread that forked ends.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var output bytes.Buffer
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Stdout, cmd.Stderr = nil, &output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = childGrace
+	c := child{started: time.Now()}
+	if err := cmd.Start(); err != nil {
+		return c, blame.On(blame.Host, err, "")
+	}
+	watched, stop := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		c.watch(cmd.Process.Pid, stop)
+	}()
+	err = cmd.Wait()
+	c.took = time.Since(c.started)
+	close(stop)
+	<-watched
+	if code := cmd.ProcessState.ExitCode(); code == 2 || code < 0 {
+		return c, fmt.Errorf("plugstorm %v: %w: %s", args, err, lastLine(output.Bytes()))
+	}
+	return c, nil
+}
+
+// watch notes the most memory of a process and its child, now and then.
+func (c *child) watch(pid int, stop <-chan struct{}) {
+	tick := time.NewTicker(memoryEvery)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-stop:
+			return
+		case <-tick.C:
+		}
+		c.memory.peak = max(c.memory.peak, peakOf(pid))
+		if n%guestLooks != 0 {
+			continue
+		}
+		for _, qemu := range children(pid) {
+			m := memoryOf(qemu)
+			c.guest.resident = max(c.guest.resident, m.resident)
+			c.guest.private = max(c.guest.private, m.private)
+		}
+	}
+}
+
+func lastLine(text []byte) string {
+	text = bytes.TrimSpace(text)
+	return string(text[bytes.LastIndexByte(text, '\n')+1:])
+}
+
+// A traced run is what the history of one says of its pace.
+type traced struct {
+	history  *history.History
+	restored string        // the snapshot's directory; "" if its first guest booted
+	command  time.Duration // from the process's start to the run's
+	guest    time.Duration // from there to the agent
+	first    time.Duration // from the process's start to the first op
+	hotplug  time.Duration // and to that of a hotplug lane
+	stormed  time.Duration // from the first op to the end of the last one
+	done     int           // ops
+	cycles   int           // DIMMs that were removed
+}
+
+// trace reads the history of a machine's part of a run that began at started.
+func trace(dir, machine string, started time.Time) (*traced, error) {
+	h, err := history.Read(filepath.Join(dir, machine))
+	if err != nil {
+		return nil, err
+	}
+	t := &traced{history: h, command: h.Case.Started.Sub(started)}
+	kinds := map[int]*op.Kind{}
+	for _, e := range h.Events {
+		at := t.command + e.At
+		switch e.Type {
+		case history.GuestStart:
+			if e.Restored && e.Guest == 1 {
+				t.restored = e.Text
+			} else if e.Guest == 1 {
+				t.restored = "" // it was restored in vain
+			}
+		case history.AgentUp:
+			if t.guest == 0 {
+				t.guest = e.At
+			}
+		case history.StepBegin:
+			kinds[e.Seq] = e.Step.Op.Kind
+			t.began(e.Step, at)
+		case history.StepEnd:
+			t.stormed = at - t.first
+			if e.Outcome == op.Done {
+				t.done++
+				if kinds[e.Seq] == op.DIMMRemove {
+					t.cycles++
+				}
+			}
+		}
+	}
+	if t.first == 0 {
+		return nil, blame.Errorf(blame.Harness, "see "+dir, "it came to no op")
+	}
+	return t, nil
+}
+
+// began notes when the first ops began.
+func (t *traced) began(s *schedule.Step, at time.Duration) {
+	if t.first == 0 {
+		t.first = at
+	}
+	if t.hotplug == 0 && s.Op.Kind != op.WorkloadStartOp {
+		t.hotplug = at
+	}
+}
+
+// starts are the values of the part start.
+func (t *traced) starts() map[string]float64 {
+	v := map[string]float64{"start_s": t.first.Seconds(), "command_s": t.command.Seconds(), "guest_s": t.guest.Seconds()}
+	if t.hotplug > 0 {
+		v["hotplug_s"] = t.hotplug.Seconds()
+	}
+	return v
+}
+
+// paces are the values of the part cycles.
+func (t *traced) paces() map[string]float64 {
+	if t.stormed <= 0 {
+		return nil
+	}
+	return map[string]float64{"cycles_per_s": float64(t.cycles) / t.stormed.Seconds(), "ops_per_s": float64(t.done) / t.stormed.Seconds()}
+}
+
+// failed is a sample of something that went wrong.
+func failed(s speed.Sample, err error) speed.Sample {
+	s.Failed, s.Note = true, err.Error()
+	return s
+}
