@@ -157,6 +157,7 @@ func (g *guest) save(ctx context.Context) {
 		s, err := g.vm.Save(ctx, dir, g.cfg.Machine.Name+" "+g.cfg.Case.Kernel.Name, g.vm.Pace(woken), quiet)
 		if err == nil {
 			bytes = s.Bytes
+			g.share(ctx, s)
 		}
 		return err
 	})
@@ -165,6 +166,16 @@ func (g *guest) save(ctx context.Context) {
 		g.without("not saved", err)
 	case kept:
 		g.note("saved in %s, %d MiB", time.Since(began).Round(time.Millisecond), bytes>>20)
+	}
+}
+
+// share has the guests that go on from a snapshot share its memory, if they can.
+func (g *guest) share(ctx context.Context, s *vm.Snapshot) {
+	if g.cfg.Backend.Share == nil {
+		return
+	}
+	if err := g.cfg.Backend.Share(ctx, s, g.vm.Spec); err != nil {
+		g.note("%v", err)
 	}
 }
 

@@ -36,6 +36,7 @@ type Snapshot struct {
 	SHA256  string    `json:"sha256"`
 	Console int64     `json:"console"` // bytes of BootLog
 	Pace    Pace      `json:"pace"`
+	Shared  *Shared   `json:"shared,omitempty"` // nil: guests read the state
 }
 
 // fileMigration is the first QEMU that migrates to and from "file:".
@@ -132,14 +133,10 @@ func (s *Snapshot) write(ctx context.Context, dir string, console []byte) error 
 	if s.Bytes, s.SHA256, err = sum(ctx, filepath.Join(dir, stateFile)); err != nil {
 		return err
 	}
-	data, err := json.MarshalIndent(s, "", "  ")
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, BootLog), console, 0o644)
+	if err := os.WriteFile(filepath.Join(dir, BootLog), console, 0o644); err != nil {
+		return blame.On(blame.Host, err, "")
 	}
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, SnapshotFile), append(data, '\n'), 0o644)
-	}
-	return blame.On(blame.Host, err, "")
+	return s.record()
 }
 
 // OpenSnapshot reads what a snapshot says of itself. What it returns is not
@@ -165,16 +162,27 @@ var errDamaged = errors.New("it is not what was saved")
 
 // Check reads the whole snapshot and compares it with what was saved.
 func (s *Snapshot) Check(ctx context.Context) error {
+	check := s.checkState
+	if s.Shared != nil {
+		check = s.checkShared
+	}
+	if err := check(ctx); err != nil {
+		return err
+	}
+	info, err := os.Stat(filepath.Join(s.Dir, BootLog))
+	if err != nil || info.Size() != s.Console {
+		return blame.Errorf(blame.Host, "", "%w: its %s is damaged", errDamaged, BootLog)
+	}
+	return nil
+}
+
+func (s *Snapshot) checkState(ctx context.Context) error {
 	bytes, digest, err := sum(ctx, filepath.Join(s.Dir, stateFile))
 	if err != nil {
 		return err
 	}
 	if bytes != s.Bytes || digest != s.SHA256 {
 		return blame.Errorf(blame.Host, "", "%w: %d bytes instead of %d, or other ones", errDamaged, bytes, s.Bytes)
-	}
-	info, err := os.Stat(filepath.Join(s.Dir, BootLog))
-	if err != nil || info.Size() != s.Console {
-		return blame.Errorf(blame.Host, "", "%w: its %s is damaged", errDamaged, BootLog)
 	}
 	return nil
 }
@@ -211,7 +219,7 @@ func Restore(ctx context.Context, b *Backend, spec Spec, s *Snapshot, load float
 	defer cancel()
 	checked := make(chan error, 1)
 	go func() { checked <- s.Check(ctx) }() // while QEMU reads it
-	spec.Incoming = filepath.Join(s.Dir, stateFile)
+	spec.Incoming, spec.Mapped = filepath.Join(s.Dir, stateFile), s.mapped()
 	v, err := b.Start(ctx, spec)
 	if err != nil {
 		return nil, agent.Hello{}, errors.Join(err, <-checked)
