@@ -95,12 +95,12 @@ func (s *Snapshot) record() error {
 }
 
 // rewrite writes the two files.
-func (s *Snapshot) rewrite(ctx context.Context, spec Spec) (err error) {
+func (s *Snapshot) rewrite(ctx context.Context, spec Spec) error {
 	memory := filepath.Join(s.Dir, memoryFile)
 	if err := makeHole(memory, int64(spec.Machine.MemMiB)<<20); err != nil {
 		return err
 	}
-	spec.Dir, spec.Incoming, spec.Mapped = filepath.Join(s.Dir, "share"), "", nil
+	spec.Dir = filepath.Join(s.Dir, "share")
 	if err := os.Mkdir(spec.Dir, 0o755); err != nil {
 		return blame.On(blame.Host, err, "")
 	}
@@ -112,34 +112,35 @@ func (s *Snapshot) rewrite(ctx context.Context, spec Spec) (err error) {
 		return err
 	}
 	v := &VM{Spec: spec, process: p}
-	defer func() {
-		var quit func(context.Context) error
-		if v.Monitor != nil {
-			defer v.Monitor.Close()
-			quit = func(ctx context.Context) error { return qmp.Quit(ctx, v.Monitor) }
-		}
-		p.End(quit)
-		if exit := p.Exit(); err != nil && !exit.Asked {
-			err = fmt.Errorf("%w; QEMU ended: %s", err, exit)
-		}
-	}()
 	ctx, cancel := v.whileRunning(ctx)
 	defer cancel()
-	dir, err := shortDir(spec.Dir)
+	err = s.reread(ctx, spec.Dir)
+	p.End(nil)
+	if exit := p.Exit(); err != nil && !exit.Asked {
+		err = fmt.Errorf("%w; QEMU ended: %s", err, exit)
+	}
+	return err
+}
+
+// reread has the QEMU in a directory read the first form and save the second one.
+func (s *Snapshot) reread(ctx context.Context, dir string) error {
+	short, err := shortDir(dir)
 	if err != nil {
 		return err
 	}
-	defer dir.close()
-	if v.Monitor, err = qmp.Dial(ctx, dir.path(qmpSocket)); err != nil {
+	defer short.close()
+	monitor, err := qmp.Dial(ctx, short.path(qmpSocket))
+	if err != nil {
 		return err
 	}
-	if err := qmp.LoadState(ctx, v.Monitor, filepath.Join(s.Dir, stateFile)); err != nil {
+	defer monitor.Close()
+	if err := qmp.LoadState(ctx, monitor, filepath.Join(s.Dir, stateFile)); err != nil {
 		return err
 	}
-	if err := qmp.IgnoreShared(ctx, v.Monitor); err != nil {
+	if err := qmp.IgnoreShared(ctx, monitor); err != nil {
 		return err
 	}
-	return qmp.SaveState(ctx, v.Monitor, filepath.Join(s.Dir, devicesFile))
+	return qmp.SaveState(ctx, monitor, filepath.Join(s.Dir, devicesFile))
 }
 
 // makeHole makes a file that is zero all over and takes no room.
