@@ -133,7 +133,7 @@ func (s *Snapshot) reread(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	defer monitor.Close()
+	defer func() { _ = monitor.Close() }()
 	if err := qmp.LoadState(ctx, monitor, filepath.Join(s.Dir, stateFile)); err != nil {
 		return err
 	}
