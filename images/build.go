@@ -35,6 +35,9 @@ func (s *Store) build(ctx context.Context, arch *Arch, src Source, opt Options) 
 	if k := s.load(j.kernelKey); k != nil {
 		return k, nil
 	}
+	if err := s.checkTools(arch); err != nil {
+		return nil, err
+	}
 	held, err := s.lock(ctx, "build-"+j.buildKey, "building "+j.what(), exclusive)
 	if err != nil {
 		return nil, err

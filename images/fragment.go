@@ -28,27 +28,7 @@ type wish struct {
 	Value    string // as in .config; "n" for "is not set"
 	Fragment string // the file that asks, for error messages
 	Optional bool   // a kernel that doesn't know the option is fine
-}
-
-// A Feature is an optional fragment.
-type Feature struct{ Name, Doc string }
-
-// Features lists what Options.Features may name, in alphabetical order.
-func Features() []Feature {
-	files, err := fs.Glob(fragmentFS, "fragments/features/*.config")
-	if err != nil {
-		panic(err) // a bad pattern
-	}
-	var all []Feature
-	for _, file := range files {
-		text, err := fragmentFS.ReadFile(file)
-		if err != nil {
-			panic(err) // embedded, so it is there
-		}
-		first, _, _ := strings.Cut(string(text), "\n")
-		all = append(all, Feature{strings.TrimSuffix(path.Base(file), ".config"), strings.TrimPrefix(first, "# ")})
-	}
-	return all
+	Before   string // only kernels older than this release are asked, "" for all
 }
 
 // wishes gathers what a kernel is to be configured with, in the order in which
@@ -84,38 +64,6 @@ func wishes(arch *Arch, features []string) ([]wish, error) {
 	return all, nil
 }
 
-// FeaturesFor lists the features without which a patch's code may not be
-// compiled, going by the options (with or without CONFIG_) that its header
-// names: those that set one of them which no kernel of ours has without it.
-func FeaturesFor(header string) []string {
-	base, err := wishes(X8664, nil)
-	if err != nil {
-		panic(err) // the fragments are embedded
-	}
-	named := map[string]bool{}
-	for _, word := range optionWord.FindAllString(header, -1) {
-		named["CONFIG_"+strings.TrimPrefix(word, "CONFIG_")] = true
-	}
-	var needed []string
-	for _, f := range Features() {
-		if f.Name != "users" {
-			continue // the others look for bugs, they don't add what has some
-		}
-		all, err := wishes(X8664, []string{f.Name})
-		if err != nil {
-			panic(err)
-		}
-		if slices.ContainsFunc(all, func(w wish) bool {
-			return named[w.Option] && w.Value != "n" && !slices.ContainsFunc(base, func(b wish) bool { return b.Option == w.Option && b.Value != "n" })
-		}) {
-			needed = append(needed, f.Name)
-		}
-	}
-	return needed
-}
-
-var optionWord = regexp.MustCompile(`\b[A-Z][A-Z0-9_]{2,}\b`)
-
 func featureNames() string {
 	var names []string
 	for _, f := range Features() {
@@ -125,21 +73,21 @@ func featureNames() string {
 }
 
 var (
-	setLine   = regexp.MustCompile(`^(CONFIG_\w+)=("[^"]*"|[^\s"]+)(\s+# optional)?$`)
+	setLine   = regexp.MustCompile(`^(CONFIG_\w+)=("[^"]*"|[^\s"]+)(?:\s+# (optional|before=(\d+\.\d+)))?$`)
 	unsetLine = regexp.MustCompile(`^# (CONFIG_\w+) is not set$`)
 )
 
 // parseFragment reads a configuration fragment: lines of .config syntax and
 // comments. "# optional" behind a value means that a kernel without such an
-// option is fine.
+// option is fine, "# before=6.10" that only kernels older than 6.10 are asked.
 func parseFragment(name string, text []byte) ([]wish, error) {
 	var all []wish
 	for i, line := range strings.Split(string(text), "\n") {
 		line = strings.TrimSpace(line)
 		if m := setLine.FindStringSubmatch(line); m != nil {
-			all = append(all, wish{m[1], m[2], name, m[3] != ""})
+			all = append(all, wish{Option: m[1], Value: m[2], Fragment: name, Optional: m[3] == "optional", Before: m[4]})
 		} else if m := unsetLine.FindStringSubmatch(line); m != nil {
-			all = append(all, wish{m[1], "n", name, true})
+			all = append(all, wish{Option: m[1], Value: "n", Fragment: name, Optional: true})
 		} else if line != "" && !strings.HasPrefix(line, "#") {
 			return nil, fmt.Errorf("%s:%d: neither an option nor a comment: %q", name, i+1, line)
 		}
@@ -158,6 +106,26 @@ func mergeWishes(all, more []wish) []wish {
 		}
 	}
 	return all
+}
+
+// wishesFor leaves out what a kernel of this release isn't asked.
+func wishesFor(release string, all []wish) []wish {
+	return slices.DeleteFunc(slices.Clone(all), func(w wish) bool {
+		return w.Before != "" && !older(release, w.Before)
+	})
+}
+
+// older compares the first two numbers of kernel releases. One that can't be
+// read is new.
+func older(release, than string) bool {
+	var have, want [2]int
+	if _, err := fmt.Sscanf(release, "%d.%d", &have[0], &have[1]); err != nil {
+		return false
+	}
+	if _, err := fmt.Sscanf(than, "%d.%d", &want[0], &want[1]); err != nil {
+		return false
+	}
+	return slices.Compare(have[:], want[:]) < 0
 }
 
 // configText writes wishes in the syntax of .config.
@@ -180,7 +148,8 @@ type unmet struct {
 }
 
 // verifyConfig compares a finished .config with what was asked for. Kconfig
-// drops what it can't satisfy without a word, so nothing is taken on trust.
+// drops what it can't satisfy without a word, so nothing is taken on trust. A
+// number that is 0 is off: some switches of today were numbers once (BASE_SMALL).
 func verifyConfig(config []byte, all []wish) []unmet {
 	got := map[string]string{}
 	for line := range strings.Lines(string(config)) {
@@ -192,7 +161,7 @@ func verifyConfig(config []byte, all []wish) []unmet {
 	var missed []unmet
 	for _, w := range all {
 		have, ok := got[w.Option]
-		if !ok {
+		if !ok || have == "0" && w.Value == "n" {
 			have = "n"
 		}
 		if have != w.Value {

@@ -49,8 +49,8 @@ func TestParseFragment(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []wish{
-		{"CONFIG_A", "y", "x.config", false}, {"CONFIG_B", `"a b"`, "x.config", false}, {"CONFIG_C", "17", "x.config", true},
-		{"CONFIG_D", "n", "x.config", true}, {"CONFIG_E", "n", "x.config", false},
+		{"CONFIG_A", "y", "x.config", false, ""}, {"CONFIG_B", `"a b"`, "x.config", false, ""}, {"CONFIG_C", "17", "x.config", true, ""},
+		{"CONFIG_D", "n", "x.config", true, ""}, {"CONFIG_E", "n", "x.config", false, ""},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -58,28 +58,34 @@ func TestParseFragment(t *testing.T) {
 	if text, want := string(configText(got)), "CONFIG_A=y\nCONFIG_B=\"a b\"\nCONFIG_C=17\n# CONFIG_D is not set\n# CONFIG_E is not set\n"; text != want {
 		t.Errorf("text %q, want %q", text, want)
 	}
-	for _, bad := range []string{"CONFIG_A", "config_a=y", "CONFIG_A=y z", "CONFIG_A=y # because"} {
+	for _, bad := range []string{"CONFIG_A", "config_a=y", "CONFIG_A=y z", "CONFIG_A=y # because", "CONFIG_A=y # before=six", "CONFIG_A=y # before="} {
 		if _, err := parseFragment("x.config", []byte("\n"+bad)); err == nil || !strings.Contains(err.Error(), "x.config:2") {
 			t.Errorf("%q: error %v", bad, err)
 		}
 	}
 }
 
-// TestFeaturesFor: a header's option that only a feature sets brings it in.
-func TestFeaturesFor(t *testing.T) {
-	for header, want := range map[string][]string{
-		"config: PROVE_LOCKING NUMA": nil, "": nil, "config: KCSAN": nil, "a lock order in padata": nil, "config: NOBODY_KNOWS": nil,
-		"arch: both   config: PADATA+CRYPTO_PCRYPT": {"users"}, "CONFIG_ZSWAP=y": {"users"}, "config: DEBUG_KMEMLEAK": {"users"}, "x86_64, X86_MCE": {"users"},
+// TestWishesFor: an older kernel is asked what a newer one doesn't know.
+func TestWishesFor(t *testing.T) {
+	asked, err := parseFragment("x.config", []byte("CONFIG_A=y\nCONFIG_OLD=y # before=6.10\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for release, want := range map[string]int{
+		"6.1.192": 2, "6.9": 2, "5.10.1": 2, "6.10": 1, "6.10.0-rc1": 1, "6.12": 1, "7.0-rc1": 1, "next": 1, "": 1,
 	} {
-		if got := FeaturesFor(header); !slices.Equal(got, want) {
-			t.Errorf("%q: %q, want %q", header, got, want)
+		if got := wishesFor(release, asked); len(got) != want {
+			t.Errorf("release %q is asked %v", release, got)
 		}
+	}
+	if len(asked) != 2 {
+		t.Error("the list itself was changed")
 	}
 }
 
 func TestMergeWishes(t *testing.T) {
-	got := mergeWishes([]wish{{"A", "y", "1", false}, {"B", "y", "1", false}}, []wish{{"A", "n", "2", true}, {"C", "m", "2", false}})
-	want := []wish{{"A", "n", "2", true}, {"B", "y", "1", false}, {"C", "m", "2", false}}
+	got := mergeWishes([]wish{{"A", "y", "1", false, ""}, {"B", "y", "1", false, ""}}, []wish{{"A", "n", "2", true, ""}, {"C", "m", "2", false, ""}})
+	want := []wish{{"A", "n", "2", true, ""}, {"B", "y", "1", false, ""}, {"C", "m", "2", false, ""}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -110,6 +116,10 @@ func TestUnmet(t *testing.T) {
   CONFIG_GONE=y, asked for by hotplug.config, is unknown to this kernel`
 	if diff := cmp.Diff(want, err.Error()); diff != "" {
 		t.Error(diff)
+	}
+	zero := append(slices.Clone(asked[:1]), wish{Option: "CONFIG_STAYS", Value: "n", Fragment: "x"}, wish{Option: "CONFIG_NR_CPUS", Value: "0", Fragment: "x"})
+	if missed := verifyConfig([]byte("CONFIG_OK=y\nCONFIG_STAYS=0\nCONFIG_NR_CPUS=0\n"), zero); len(missed) > 0 {
+		t.Errorf("a number that is 0 is off, and 0: %v", missed)
 	}
 	met := "CONFIG_OK=y\nCONFIG_NR_CPUS=64\nCONFIG_TEST_HMM=m\nCONFIG_GONE=y\n"
 	if err := explainUnmet(tree, "kernel 6.12", verifyConfig([]byte(met), asked)); err != nil {

@@ -3,6 +3,7 @@
 package images
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,12 +50,9 @@ func (s *Store) plan(ctx context.Context, arch *Arch, src Source, opt Options) (
 	if err := j.parse(); err != nil {
 		return nil, err
 	}
-	if err := s.checkTools(arch); err != nil {
-		return nil, err
-	}
 	compiler, err := s.compiler(ctx, arch)
 	if err != nil {
-		return nil, err
+		return nil, cmp.Or(s.checkTools(arch), err) // all that is missing, if anything is
 	}
 	if j.modules, err = readModules(s.Modules); err != nil {
 		return nil, err
@@ -62,6 +60,7 @@ func (s *Store) plan(ctx context.Context, arch *Arch, src Source, opt Options) (
 	if j.source, err = s.sourceTree(ctx, src); err != nil {
 		return nil, err
 	}
+	j.wishes = wishesFor(j.source.release(), j.wishes)
 	j.setKeys(compiler)
 	return j, nil
 }
@@ -127,12 +126,11 @@ func (j *job) fault() blame.Party {
 func (s *Store) compiler(ctx context.Context, arch *Arch) (string, error) {
 	var all []string
 	for _, tool := range []string{"gcc", "ld"} {
-		out, err := s.output(ctx, arch.cross()+tool, "--version")
+		version, err := s.toolVersion(ctx, arch.cross()+tool)
 		if err != nil {
 			return "", onHost(ctx, err, "apt-get install "+arch.compilerPackage())
 		}
-		first, _, _ := strings.Cut(string(out), "\n")
-		all = append(all, first)
+		all = append(all, version)
 	}
 	return strings.Join(all, "; "), nil
 }

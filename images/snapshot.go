@@ -35,7 +35,8 @@ func (s *Store) userTree(ctx context.Context, dir string) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := checkTree(dir); err != nil {
+	version, err := checkTree(dir)
+	if err != nil {
 		return nil, err
 	}
 	s.stage("look at "+dir, lookTime)
@@ -45,7 +46,7 @@ func (s *Store) userTree(ctx context.Context, dir string) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{key: files.key(), name: "tree " + filepath.Base(dir), files: files, user: true}
+	t := &tree{key: files.key(), name: "tree " + filepath.Base(dir), version: version, files: files, user: true}
 	previous := cache.Key
 	t.fill = func(ctx context.Context, part string) error {
 		s.stage("copy "+dir, copyTime)

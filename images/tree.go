@@ -3,6 +3,7 @@
 package images
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -22,6 +23,12 @@ type tree struct {
 	user    bool     // comes from the user
 
 	fill func(ctx context.Context, part string) error // makes it below part
+}
+
+// release is the version as far as it is known before the source is unpacked:
+// Debian's package has the first two numbers in its name.
+func (t *tree) release() string {
+	return cmp.Or(t.version, strings.TrimPrefix(sourcePackage, "linux-source-"))
 }
 
 // pristine returns the directory of a source, unpacking it first if need be.

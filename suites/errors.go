@@ -15,26 +15,28 @@ import (
 // somebody else's has failed.
 var Errors = schedule.Scenarios.Register(&schedule.Scenario{
 	Name: "errors",
-	Doc: "memory hotplug that fails: allocations of the workers who add and remove DIMMs, of the writer who sets a block, one after the other, and " +
-		"memory notifiers that say no; and then it must work as ever",
+	Doc: "hotplug that fails: allocations of the workers who add and remove DIMMs and add vCPUs, of the writer who sets a block, one after the other, " +
+		"memory notifiers that say no, signals, and steps of CPU hotplug; and then it must work as ever, for whoever uses its locks, too",
 	Source: "keep locks balanced on add_memory() failure (hv_balloon, 2015), and a class of bugs that only fault injection finds",
 	Length: 2 * time.Minute,
 	Workloads: []op.WorkloadStart{
 		workload(workloads.BlockRacer, 0, 1),
-		workload(workloads.PgmapStorm, 10, 1),
+		workload(workloads.PgmapStorm, 10, 2),
 	},
 	Lanes: []schedule.Lane{
 		{
-			Name: "memory", DIMMs: 4, MaxUnits: 3,
+			Name: "memory", DIMMs: 4, MaxUnits: 3, VCPUs: 2,
 			Mix: []schedule.Weight{
 				{Kind: op.DIMMAdd, Weight: 2}, {Kind: op.DIMMRemove, Weight: 2},
 				{Kind: op.DIMMAddFailing, Weight: 3}, {Kind: op.DIMMRemoveFailing, Weight: 2},
-				{Kind: op.BlockFailNth, Weight: 8}, {Kind: op.BlockNotifierError, Weight: 4},
+				{Kind: op.BlockFailNth, Weight: 8}, {Kind: op.BlockNotifierError, Weight: 4}, {Kind: op.BlockInterrupted, Weight: 4},
+				{Kind: op.VCPUAddFailing, Weight: 3}, {Kind: op.VCPURemove, Weight: 2}, {Kind: op.PgmapFailing, Weight: 2},
 			},
 		},
 		{
 			Name: "cpu", CPUs: 1, Gap: time.Second,
 			Mix: []schedule.Weight{{Kind: op.CPUOffline, Weight: 1}, {Kind: op.CPUOnline, Weight: 1}},
 		},
+		workloadLane(700*time.Millisecond, 2, afterErrors),
 	},
 })

@@ -33,6 +33,12 @@ var lightLockUsers = []*agent.Workload{
 	workloads.WorkqueueAttrs, workloads.NodeSysfs, workloads.KSMRun, workloads.PageTables,
 }
 
+// crowdUsers are all that fit into a guest, several at once.
+var crowdUsers = append([]*agent.Workload{workloads.MemoryHog, workloads.PercpuStorm, workloads.SlabStorm, workloads.SlabSysfs, workloads.PgmapStorm}, lockUsers...)
+
+// afterErrors are those who would notice what a failed hotplug has left behind.
+var afterErrors = []*agent.Workload{workloads.CPURollback, workloads.KSMRun, workloads.NodeSysfs, workloads.SlabSysfs, workloads.LRUGen, workloads.VMSysctls, workloads.DeviceAttributes}
+
 // workloadLane starts and stops workloads of a list, n of them at once at most.
 func workloadLane(gap time.Duration, n int, from []*agent.Workload) schedule.Lane {
 	return schedule.Lane{

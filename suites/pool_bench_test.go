@@ -36,8 +36,8 @@ func BenchmarkPoolMemory(b *testing.B) {
 		check(b, err)
 		woken, err := booted.Wake(b.Context())
 		check(b, err)
-		snapshot, err := booted.Save(b.Context(), b.TempDir(), b.Name(), booted.Pace(woken), func([]byte) error { return nil })
-		check(b, err)
+		snapshot := &vm.Snapshot{Dir: b.TempDir(), Name: b.Name(), Pace: booted.Pace(woken)}
+		check(b, booted.Save(b.Context(), snapshot, func([]byte) error { return nil }))
 		b.ReportMetric(float64(booted.Private()>>20), "MiB-booted")
 		b.ReportMetric(restored(b, snapshot, spec, filepath.Join(dir, "read")), "MiB-read")
 		check(b, vm.QEMU.Share(b.Context(), snapshot, booted.Spec))

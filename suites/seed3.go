@@ -39,7 +39,7 @@ var Seed3 = schedule.Scenarios.Register(&schedule.Scenario{
 			Mix: []schedule.Weight{
 				{Kind: op.DIMMAdd, Weight: 2}, {Kind: op.DIMMRemove, Weight: 1},
 				{Kind: op.BlockOffline, Weight: 4}, {Kind: op.BlockOnline, Weight: 4},
-				{Kind: op.BlockNotifierError, Weight: 2},
+				{Kind: op.BlockNotifierError, Weight: 2}, {Kind: op.BlockInterrupted, Weight: 2},
 			},
 		},
 		{

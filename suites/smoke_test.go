@@ -46,3 +46,10 @@ var _ = Describe("an unmodified kernel", func() {
 		}
 	}
 })
+
+// does reports whether a scenario draws ops of a kind.
+func does(s *schedule.Scenario, kind *op.Kind) bool {
+	return slices.ContainsFunc(s.Lanes, func(lane schedule.Lane) bool {
+		return slices.ContainsFunc(lane.Mix, func(w schedule.Weight) bool { return w.Kind == kind })
+	})
+}

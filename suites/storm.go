@@ -17,6 +17,7 @@ var Storm = schedule.Scenarios.Register(&schedule.Scenario{
 	Doc:    "everything at once: DIMMs on two lanes, vCPUs, CPUs, pauses, and all workloads in turn",
 	Source: "the five threads that plugstorm grew out of, see docs/architecture.md",
 	Length: 2 * time.Minute,
+	Meet:   50,
 	Workloads: []op.WorkloadStart{
 		workload(workloads.SlabStorm, 20, 2),
 		workload(workloads.SlabSysfs, 20, 1),

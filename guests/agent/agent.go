@@ -9,6 +9,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,6 +40,8 @@ type guestAgent struct {
 	stir      func(device string, entropy []byte) error
 	setClock  func(unix.Timespec) error
 	seq       atomic.Uint64
+
+	introduction func() agent.Hello // what there is to say of the guest, found out by the first call
 }
 
 func newAgent(root string, port io.ReadWriteCloser, note *console, processes *children) *guestAgent {
@@ -52,6 +55,7 @@ func newAgent(root string, port io.ReadWriteCloser, note *console, processes *ch
 		stir:     stir,
 		setClock: setClock,
 	}
+	a.introduction = sync.OnceValue(a.introduce)
 	a.work = newSupervisor(processes, note, a.modules, func(stats agent.WorkloadStats) {
 		a.note.printf("workload %s (%s) ended by itself: %s", stats.ID, stats.Name, stats.Error)
 		a.event(agent.EventWorkloadEnd, stats)

@@ -179,6 +179,10 @@ func TestMemory(t *testing.T) {
 	if !dimm.Present || len(dimm.Blocks) != 1 || dimm.Blocks[0] != want {
 		t.Errorf("one block: %+v, want %+v", dimm, want)
 	}
+	var many agent.MemoryReply
+	if g.must(agent.MethodMemory, agent.MemoryParams{Start: 128 << 20, Size: 100 * 128 << 20}, &many); many.Present || len(many.Blocks) != 2 {
+		t.Errorf("a large range: %+v", many)
+	}
 	g.refuses("", agent.MethodMemory, agent.MemoryParams{Start: ^uint64(0), Size: 2})
 }
 
@@ -247,14 +251,14 @@ func fillFIFO(t *testing.T, path string) int {
 
 func TestCPUs(t *testing.T) {
 	g := newGuest(t)
-	g.refuses("ENOENT", agent.MethodCPUs, nil)
+	g.refuses("ENOENT", agent.MethodCPUs, agent.CPUsParams{})
 	g.file("sys/devices/system/cpu/possible", "0-3\n")
 	g.file("sys/devices/system/cpu/present", "0-1\n")
 	g.file("sys/devices/system/cpu/online", "0\n")
 	g.file("sys/devices/system/cpu/cpu1/physical_id", "0x8\n")
 	online := g.file("sys/devices/system/cpu/cpu1/online", "0\n")
 	var r agent.CPUsReply
-	g.must(agent.MethodCPUs, nil, &r)
+	g.must(agent.MethodCPUs, agent.CPUsParams{}, &r)
 	if len(r.Possible) != 4 || len(r.Present) != 2 || len(r.Online) != 1 || r.Hardware[1] != 8 || len(r.Hardware) != 1 {
 		t.Errorf("got %+v", r)
 	}

@@ -14,10 +14,18 @@ import (
 	"plugstorm/workloads/sysfs"
 )
 
+// hello introduces the agent. What it says of the guest was found out once: a
+// guest that goes on from a snapshot is asked again, and waited for.
 func (a *guestAgent) hello() agent.Hello {
+	h := a.introduction()
+	h.UptimeMS = uptimeMS()
+	return h
+}
+
+// introduce is hello, all but the time.
+func (a *guestAgent) introduce() agent.Hello {
 	h := agent.Hello{
 		Protocol:   agent.ProtocolVersion,
-		UptimeMS:   uptimeMS(),
 		BlockBytes: a.tree.BlockBytes(),
 		Modules:    moduleNames(a.modules),
 		Missing:    missing(a.tree),

@@ -26,12 +26,13 @@ var methods = map[string]method{
 	agent.MethodHello:         bare(func(a *guestAgent) (any, error) { return a.hello(), nil }),
 	agent.MethodPing:          bare(func(*guestAgent) (any, error) { return nil, nil }),
 	agent.MethodWake:          with((*guestAgent).wake),
-	agent.MethodMemory:        with((*guestAgent).memory),
+	agent.MethodMemory:        with((*guestAgent).awaitMemory),
 	agent.MethodSetBlock:      with((*guestAgent).setBlock),
-	agent.MethodCPUs:          bare((*guestAgent).cpus),
+	agent.MethodCPUs:          with((*guestAgent).awaitCPUs),
 	agent.MethodSetCPU:        with((*guestAgent).setCPU),
 	agent.MethodFailWorkers:   with((*guestAgent).failWorkers),
 	agent.MethodZones:         with((*guestAgent).zones),
+	agent.MethodBlocked:       bare((*guestAgent).blocked),
 	agent.MethodStartWorkload: with(func(a *guestAgent, p agent.StartWorkloadParams) (any, error) { return nil, a.work.start(p) }),
 	agent.MethodStopWorkload:  with(func(a *guestAgent, p agent.StopWorkloadParams) (any, error) { return a.work.stop(p) }),
 	agent.MethodReadFile:      with((*guestAgent).readFile),
@@ -57,38 +58,53 @@ func bare(f func(*guestAgent) (any, error)) method {
 
 // memory reports the blocks of a range. A block that goes away while it is
 // read isn't there.
-func (a *guestAgent) memory(p agent.MemoryParams) (any, error) {
+func (a *guestAgent) memory(p agent.MemoryParams) (agent.MemoryReply, error) {
+	none := agent.MemoryReply{}
 	size := a.tree.BlockBytes()
 	if size == 0 {
-		return nil, errors.New("this kernel has no memory hotplug")
-	}
-	ids, err := a.tree.BlockIDs()
-	if err != nil {
-		return nil, err
+		return none, errors.New("this kernel has no memory hotplug")
 	}
 	first, last := uint64(0), ^uint64(0)
 	if p.Size != 0 {
 		if p.Start+p.Size < p.Start {
-			return nil, fmt.Errorf("bad range %#x+%#x", p.Start, p.Size)
+			return none, fmt.Errorf("bad range %#x+%#x", p.Start, p.Size)
 		}
 		first, last = p.Start/size, (p.Start+p.Size-1)/size
 	}
+	ids, err := a.blockIDs(first, last)
+	if err != nil {
+		return none, err
+	}
 	reply := agent.MemoryReply{Blocks: []agent.Block{}}
 	for _, id := range ids {
-		if id < first || id > last {
-			continue
-		}
 		b, err := a.tree.Block(id)
 		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return none, err
 		}
 		reply.Blocks = append(reply.Blocks, agent.Block{ID: b.ID, State: b.State, Node: b.Node})
 	}
 	reply.Present = p.Size == 0 || uint64(len(reply.Blocks)) == last-first+1
 	return reply, nil
+}
+
+// fewBlocks is of how many blocks each is tried rather than looked for: a
+// directory takes longer to read.
+const fewBlocks = 64
+
+// blockIDs lists the IDs of blocks that may be there, from first to last.
+func (a *guestAgent) blockIDs(first, last uint64) ([]uint64, error) {
+	if last-first < fewBlocks {
+		var ids []uint64
+		for i := range last - first + 1 {
+			ids = append(ids, first+i)
+		}
+		return ids, nil
+	}
+	ids, err := a.tree.BlockIDs()
+	return slices.DeleteFunc(ids, func(id uint64) bool { return id < first || id > last }), err
 }
 
 // blockValues are the values that each attribute of a block takes.
@@ -117,7 +133,11 @@ func (a *guestAgent) failWorkers(p agent.FailWorkersParams) (any, error) {
 	if !slices.Contains(sysfs.Faults, p.What) {
 		return nil, fmt.Errorf("nothing called %q can fail", p.What)
 	}
-	return nil, a.tree.FailWorkers(context.Background(), p.What, p.Percent, p.Times, p.Skip)
+	who, ok := sysfs.Workers[p.Who]
+	if !ok {
+		return nil, fmt.Errorf("nobody is called %q", p.Who)
+	}
+	return nil, a.tree.FailWorkers(context.Background(), p.What, who, p.Percent, p.Times, p.Skip)
 }
 
 func (a *guestAgent) setCPU(p agent.SetCPUParams) (any, error) {
@@ -139,14 +159,14 @@ func limit(ms int64) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), time.Duration(ms)*time.Millisecond)
 }
 
-func (a *guestAgent) cpus() (any, error) {
+func (a *guestAgent) cpus() (agent.CPUsReply, error) {
 	reply := agent.CPUsReply{Hardware: map[int]int{}}
 	for list, into := range map[string]*[]int{
 		"possible": &reply.Possible, "present": &reply.Present, "online": &reply.Online,
 	} {
 		cpus, err := a.tree.CPUs(list)
 		if err != nil {
-			return nil, err
+			return agent.CPUsReply{}, err
 		}
 		*into = cpus
 	}

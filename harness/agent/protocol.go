@@ -61,10 +61,11 @@ const (
 	MethodWake          = "wake"           // WakeParams -> WakeReply; before anything else is asked of a guest that was, or will be, a snapshot
 	MethodMemory        = "memory"         // MemoryParams -> MemoryReply
 	MethodSetBlock      = "set-block"      // SetBlockParams -> SetBlockReply
-	MethodCPUs          = "cpus"           // nil -> CPUsReply
+	MethodCPUs          = "cpus"           // CPUsParams -> CPUsReply
 	MethodSetCPU        = "set-cpu"        // SetCPUParams -> nil
 	MethodFailWorkers   = "fail-workers"   // FailWorkersParams -> nil
 	MethodZones         = "zones"          // ZonesParams -> ZonesReply
+	MethodBlocked       = "blocked"        // nil -> BlockedReply
 	MethodStartWorkload = "start-workload" // StartWorkloadParams -> nil
 	MethodStopWorkload  = "stop-workload"  // StopWorkloadParams -> WorkloadStats
 	MethodReadFile      = "read-file"      // FileParams -> FileReply
@@ -109,10 +110,14 @@ type Heartbeat struct {
 	Workloads int    `json:"workloads"` // running now
 }
 
-// MemoryParams names a physical range. A zero Size asks for all of memory.
+// MemoryParams names a physical range. A zero Size asks for all of memory. The
+// agent answers when the range is present, and all of it online if Online is
+// set, or after WaitMS, at most 10 s; at once if WaitMS is 0.
 type MemoryParams struct {
-	Start uint64 `json:"start"`
-	Size  uint64 `json:"size"`
+	Start  uint64 `json:"start"`
+	Size   uint64 `json:"size"`
+	Online bool   `json:"online,omitempty"`
+	WaitMS int64  `json:"wait_ms,omitempty"`
 }
 
 // A Block is one memory block device (/sys/devices/system/memory/memoryN).
@@ -149,6 +154,14 @@ type SetBlockReply struct {
 	Failed bool `json:"failed"`
 }
 
+// CPUsParams ask for the CPU lists: at once if WaitMS is 0, else when a list
+// differs from the one named here, or after WaitMS, at most 10 s.
+type CPUsParams struct {
+	Present []int `json:"present,omitempty"`
+	Online  []int `json:"online,omitempty"`
+	WaitMS  int64 `json:"wait_ms,omitempty"`
+}
+
 // CPUsReply holds the kernel's CPU lists, expanded.
 type CPUsReply struct {
 	Possible []int       `json:"possible"`
@@ -164,13 +177,15 @@ type SetCPUParams struct {
 	LimitMS int64 `json:"limit_ms"`
 }
 
-// FailWorkersParams has allocations fail that the kernel's own workers make,
-// who do the hotplug that comes from outside; no process of ours is meant.
+// FailWorkersParams has allocations fail that kernel threads make: the kernel's
+// own workers, who do the hotplug that comes from outside, or those of a
+// workload's module. No process of ours is meant.
 type FailWorkersParams struct {
-	What    string `json:"what"`    // "failslab" or "fail_page_alloc"
-	Percent int    `json:"percent"` // how likely each is to fail, 0 to stop it
-	Times   int    `json:"times"`   // how many fail at most
-	Skip    int    `json:"skip"`    // how much is allocated before: bytes of slabs, or pages
+	What    string `json:"what"`          // "failslab" or "fail_page_alloc"
+	Percent int    `json:"percent"`       // how likely each is to fail, 0 to stop it
+	Times   int    `json:"times"`         // how many fail at most
+	Skip    int    `json:"skip"`          // how much is allocated before: bytes of slabs, or pages
+	Who     string `json:"who,omitempty"` // "" for the kernel's workers, "pgmap" for pgmap-storm's threads
 }
 
 // ZonesParams asks for the kernel's books of memory.
@@ -196,6 +211,19 @@ type ZoneBlock struct {
 	ID   uint64 `json:"id"`
 	Node int    `json:"node"`
 	Zone string `json:"zone"` // empty when it is in no zone or in several
+}
+
+// BlockedReply lists the tasks that sleep uninterruptibly just now, kernel
+// threads too: at most 64 of them.
+type BlockedReply struct {
+	Tasks []BlockedTask `json:"tasks"`
+}
+
+// A BlockedTask has not run since it was last seen if its Switches are the same.
+type BlockedTask struct {
+	PID      int    `json:"pid"`
+	Name     string `json:"name"`
+	Switches uint64 `json:"switches"` // how often it has left a CPU
 }
 
 // StartWorkloadParams starts the workload Name as instance ID.

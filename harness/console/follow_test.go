@@ -116,6 +116,28 @@ func TestFollowByteByByte(t *testing.T) {
 	})
 }
 
+// TestFollowRests: bytes that come one by one, as QEMU writes them, don't cost a
+// look each.
+func TestFollowRests(t *testing.T) {
+	f := follow(t, console.Follower{})
+	began := time.Now()
+	const n = 500
+	for range n {
+		f.write("x")
+		time.Sleep(100 * time.Microsecond)
+	}
+	f.stop()
+	looks := 0
+	for c := range f.chunks {
+		f.take(c)
+		looks++
+	}
+	// One in 5 ms, the ticker's, and those of the beginning and the end.
+	if most := int(time.Since(began)/(5*time.Millisecond)) + int(time.Since(began)/(500*time.Millisecond)) + 4; looks > most || len(f.got) != n {
+		t.Errorf("%d looks at %d bytes in %s, want at most %d", looks, len(f.got), time.Since(began), most)
+	}
+}
+
 func TestFollowBigWrites(t *testing.T) {
 	both(t, console.Follower{Limit: 8 << 20}, func(t *testing.T, f *following) {
 		text := strings.Repeat("0123456789abcde\n", 1<<16)

@@ -69,7 +69,8 @@ func (w *watcher) add(path string) {
 }
 
 // relay turns inotify's messages, whatever they say, into wakes. Closing
-// notify ends it.
+// notify ends it. QEMU writes a console byte by byte; what comes while relay
+// rests is one message.
 func (w *watcher) relay() {
 	defer close(w.ended)
 	var buf [4096]byte
@@ -81,6 +82,7 @@ func (w *watcher) relay() {
 		case w.wake <- struct{}{}:
 		default:
 		}
+		time.Sleep(restNotify)
 	}
 }
 

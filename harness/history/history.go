@@ -30,11 +30,12 @@ const (
 	Snapshot   Type = "snapshot"    // Guest, Text: what became of snapshots
 	AgentUp    Type = "agent-up"    // Guest, Slowness, Text: what the agent said of itself
 	Console    Type = "console"     // Guest, Offset: the console byte there came now, as did those up to the next mark, give or take 20 ms
-	StepBegin  Type = "step-begin"  // Guest, Seq, Step
+	StepBegin  Type = "step-begin"  // Guest, Seq, Step; its Meet as it came about
 	StepEnd    Type = "step-end"    // Guest, Seq, Outcome, Text: why
 	Complaint  Type = "complaint"   // Guest, Text: title; the live scanner saw one, the judge looks for itself
 	Blind      Type = "blind"       // Guest, Text: from here on lockdep checks nothing in this guest
 	Silent     Type = "silent"      // Guest, Text: QEMU runs, and neither console nor agent show life
+	Stuck      Type = "stuck"       // Guest, Stuck, Text: tasks don't go on, and no time will change that
 	Wait       Type = "wait"        // Guest, Waited, Text: why; the guest was not started before, for it would have been one too many
 	Host       Type = "host"        // Guest, Starved: how the host has treated QEMU since the last such event; Private
 	Workload   Type = "workload"    // Guest, Text: a workload ended by itself, or what it did
@@ -57,6 +58,7 @@ type Event struct {
 	Outcome op.Outcome     `json:"outcome,omitempty"`
 
 	Restored bool `json:"restored,omitempty"` // the guest goes on from a snapshot instead of booting
+	Disowned bool `json:"disowned,omitempty"` // of Snapshot: what the guest went on from was damaged, so nothing that it shows counts
 
 	Part string `json:"part,omitempty"` // the suite, or which of the suites that it is made of
 
@@ -81,6 +83,19 @@ type Event struct {
 	Case     *Case  `json:"case,omitempty"`
 
 	Rules *RuleCheck `json:"rules,omitempty"`
+	Stuck *Tasks     `json:"stuck,omitempty"`
+}
+
+// Tasks are some that were blocked and did not run for a moment in all of For.
+type Tasks struct {
+	PIDs []int         `json:"pids"`
+	For  time.Duration `json:"for_ns"`
+
+	// From and To are the part of the console on which the kernel, asked while
+	// they stood still, shows them and all locks. Both are 0 if it wasn't: then
+	// nobody asked anything else of the guest in all of For.
+	From int64 `json:"from,omitempty"`
+	To   int64 `json:"to,omitempty"`
 }
 
 // A Case is what a run was asked to do, and on what.
@@ -101,7 +116,9 @@ type Case struct {
 	Slots    int           `json:"slots,omitempty"`     // how many these are; 0: one
 	Cold     bool          `json:"cold,omitempty"`      // all guests were to boot; else which did is in their GuestStart
 
-	Rules *RuleText        `json:"rules,omitempty"` // nil: none were checked
+	Rules *RuleText            `json:"rules,omitempty"` // nil: none were checked
+	Lanes []schedule.LaneKinds `json:"lanes,omitempty"` // what the lanes can do on this machine; nil in old records
+
 	Widen []rules.Widening `json:"widen,omitempty"` // delays of every guest, besides those that the suite draws
 }
 

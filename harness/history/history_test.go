@@ -67,6 +67,7 @@ func everyType(t *testing.T) []history.Event {
 		{Type: history.Complaint, Guest: 1, Text: "WARNING in <b>\x1b[31m\n\u202e" + "x"},
 		{Type: history.Blind, Guest: 1, Text: "possible deadlock"},
 		{Type: history.Silent, Guest: 1, Text: "no heartbeat"},
+		{Type: history.Stuck, Guest: 1, Text: "they wait for each other", Stuck: &history.Tasks{PIDs: []int{7, 9}, For: time.Second, From: 10, To: 99}},
 		{Type: history.Snapshot, Guest: 1, Text: "thrown away: it is not what was saved"},
 		{Type: history.Wait, Guest: 1, Waited: time.Second, Text: "2 guests ran already"},
 		{Type: history.Host, Guest: 1, Starved: 0.25, Private: 1 << 30},
@@ -329,5 +330,70 @@ func TestSchedule(t *testing.T) {
 		if blame.Of(err) != blame.User || !strings.Contains(err.Error(), history.ScheduleFile) || blame.Next(err) == "" {
 			t.Errorf("%s: %v", text, err)
 		}
+	}
+}
+
+// TestSaveSchedule: what is saved step by step is what a person finds who reads
+// the whole history, and can be replayed.
+func TestSaveSchedule(t *testing.T) {
+	three := 3
+	met := step(t, "b", "vm-pause", `{"ms":10}`)
+	met.Meet = &schedule.Meet{Lane: "a", Offset: time.Millisecond, Slide: 0.5, Step: &three, Joined: true}
+	for name, steps := range map[string][]*schedule.Step{
+		"none": nil, "one": {met}, "several": {met, step(t, "a", "vm-pause", `{"ms":20}`), met},
+	} {
+		dir := t.TempDir()
+		w, err := history.Create(dir, start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := testCase()
+		w.Add(history.Event{Type: history.RunStart, Case: &c})
+		for i, s := range steps {
+			w.Add(history.Event{Type: history.StepBegin, Guest: 1, Seq: 2 * i, Step: s, Setup: true})
+			w.Add(history.Event{Type: history.StepBegin, Guest: 1, Seq: 2*i + 1, Step: s})
+		}
+		if err := errors.Join(w.Close(), history.SaveSchedule(dir)); err != nil {
+			t.Fatal(err)
+		}
+		h, err := history.Read(dir)
+		if err != nil || len(h.Steps()) != len(steps) {
+			t.Fatalf("%s: %d steps, %v", name, len(h.Steps()), err)
+		}
+		if err := history.WriteJSON(filepath.Join(dir, "whole.json"), h.Steps()); err != nil {
+			t.Fatal(err)
+		}
+		want, err1 := os.ReadFile(filepath.Join(dir, "whole.json"))
+		got, err2 := os.ReadFile(filepath.Join(dir, history.ScheduleFile))
+		if diff := cmp.Diff(string(want), string(got)); diff != "" || err1 != nil || err2 != nil {
+			t.Errorf("%s: %v, %v\n%s", name, err1, err2, diff)
+		}
+		if replayed, err := history.Schedule(dir); err != nil || len(replayed) != len(steps) {
+			t.Errorf("%s: %d steps to replay, %v", name, len(replayed), err)
+		}
+	}
+}
+
+// TestSaveScheduleOfNothing: without a history there is no schedule.
+func TestSaveScheduleOfNothing(t *testing.T) {
+	dir := t.TempDir()
+	if err := history.SaveSchedule(dir); blame.Of(err) != blame.User {
+		t.Errorf("error is %v", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("%v is left, %v", left, err)
+	}
+}
+
+// TestOldSchedule: schedules from before there were meetings can be read.
+func TestOldSchedule(t *testing.T) {
+	dir := t.TempDir()
+	const old = `[{"lane":"a","index":0,"gap_ns":5,"op":{"kind":"vm-pause","args":{"ms":10}}}]`
+	if err := os.WriteFile(filepath.Join(dir, history.ScheduleFile), []byte(old), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	steps, err := history.Schedule(dir)
+	if err != nil || len(steps) != 1 || steps[0].Meet != nil {
+		t.Errorf("%+v, %v", steps, err)
 	}
 }

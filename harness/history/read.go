@@ -25,7 +25,15 @@ type History struct {
 }
 
 // Read reads the history in a run directory.
-func Read(dir string) (*History, error) {
+func Read(dir string) (*History, error) { return read(dir, Parse) }
+
+// Scan hands the events of the history in a run directory on, one by one, so
+// that memory doesn't grow with the run. What it returns is without them.
+func Scan(dir string, each func(Event)) (*History, error) {
+	return read(dir, func(r io.Reader) (*History, error) { return scan(r, each) })
+}
+
+func read(dir string, parse func(io.Reader) (*History, error)) (*History, error) {
 	f, err := os.Open(filepath.Join(dir, File))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, blame.Errorf(blame.User, "name a machine's directory inside a run directory", "%s holds no %s", dir, File)
@@ -34,7 +42,7 @@ func Read(dir string) (*History, error) {
 		return nil, blame.On(blame.Host, err, "")
 	}
 	defer f.Close()
-	h, err := Parse(f)
+	h, err := parse(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, File), err)
 	}
@@ -43,36 +51,58 @@ func Read(dir string) (*History, error) {
 
 // Parse reads a history. An incomplete last line is left out and noted.
 func Parse(r io.Reader) (*History, error) {
+	var events []Event
+	h, err := scan(r, func(e Event) { events = append(events, e) })
+	if err != nil {
+		return nil, err
+	}
+	h.Events = events
+	return h, nil
+}
+
+func scan(r io.Reader, each func(Event)) (*History, error) {
 	h := &History{}
 	lines := bufio.NewReader(r)
-	for n := 1; ; n++ {
+	n := 1
+	for ; ; n++ {
 		line, err := lines.ReadBytes('\n')
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			h.Cut = len(bytes.TrimSpace(line)) > 0
 			break
 		}
 		if err != nil {
 			return nil, blame.On(blame.Host, err, "")
 		}
+		e, err := parseLine(line, n)
+		if err != nil {
+			return nil, err
+		}
 		if n == 1 {
-			if err := begin(line); err != nil {
-				return nil, err
-			}
+			h.Case = *e.Case
 		}
-		var e Event
-		if err := json.Unmarshal(line, &e); err != nil {
-			return nil, blame.Errorf(blame.User, "was it damaged, or written by a newer plugstorm?", "line %d: %w", n, err)
-		}
-		if e.Step != nil && e.Step.Op.Kind == nil {
-			return nil, blame.Errorf(blame.User, "was it damaged?", "line %d: a step without an op", n)
-		}
-		h.Events = append(h.Events, e)
+		each(e)
 	}
-	if len(h.Events) == 0 {
+	if n == 1 {
 		return nil, blame.Errorf(blame.User, "", "it holds no complete line: it is no history, or the run ended before it began")
 	}
-	h.Case = *h.Events[0].Case
 	return h, nil
+}
+
+// parseLine reads line number n, from 1.
+func parseLine(line []byte, n int) (Event, error) {
+	if n == 1 {
+		if err := begin(line); err != nil {
+			return Event{}, err
+		}
+	}
+	var e Event
+	if err := json.Unmarshal(line, &e); err != nil {
+		return Event{}, blame.Errorf(blame.User, "was it damaged, or written by a newer plugstorm?", "line %d: %w", n, err)
+	}
+	if e.Step != nil && e.Step.Op.Kind == nil {
+		return Event{}, blame.Errorf(blame.User, "was it damaged?", "line %d: a step without an op", n)
+	}
+	return e, nil
 }
 
 // begin checks the first line: another format is told by its version, before
@@ -96,11 +126,20 @@ func begin(line []byte) error {
 func (h *History) Steps() []schedule.Step {
 	steps := []schedule.Step{}
 	for _, e := range h.Events {
-		if e.Type == StepBegin && !e.Setup && e.Step != nil {
-			steps = append(steps, *e.Step)
+		if step := e.scheduled(); step != nil {
+			steps = append(steps, *step)
 		}
 	}
 	return steps
+}
+
+// scheduled is the step of the schedule that the event begins, nil if it is
+// none.
+func (e *Event) scheduled() *schedule.Step {
+	if e.Type != StepBegin || e.Setup {
+		return nil
+	}
+	return e.Step
 }
 
 // Restored reports whether the first guest that came up went on from a snapshot.
@@ -115,55 +154,4 @@ func (h *History) Restored() bool {
 		}
 	}
 	return false
-}
-
-// WriteJSON writes a value as an indented JSON file, whole or not at all.
-func WriteJSON(path string, v any) error {
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return WriteFile(path, append(data, '\n'))
-}
-
-// WriteFile writes a file of a run directory, whole or not at all.
-func WriteFile(path string, data []byte) error {
-	const next = "free some space or choose another directory with --out"
-	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return blame.On(blame.Host, err, next)
-	}
-	defer os.Remove(temp.Name()) // gone already when all went well
-	_, err = temp.Write(data)
-	if err = errors.Join(err, temp.Chmod(0o644), temp.Close()); err == nil {
-		err = os.Rename(temp.Name(), path)
-	}
-	return blame.On(blame.Host, err, next)
-}
-
-// Schedule returns the steps to replay a run directory: those of its
-// schedule.json, which a person may have shortened, else those of its history.
-func Schedule(dir string) ([]schedule.Step, error) {
-	data, err := os.ReadFile(filepath.Join(dir, ScheduleFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		h, err := Read(dir)
-		if err != nil {
-			return nil, err
-		}
-		return h.Steps(), nil
-	}
-	if err != nil {
-		return nil, blame.On(blame.Host, err, "")
-	}
-	var steps []schedule.Step
-	const next = "mend it, or delete it to replay the history"
-	if err := json.Unmarshal(data, &steps); err != nil {
-		return nil, blame.Errorf(blame.User, next, "%s: %w", filepath.Join(dir, ScheduleFile), err)
-	}
-	for i, step := range steps {
-		if step.Op.Kind == nil {
-			return nil, blame.Errorf(blame.User, next, "%s: step %d has no op", filepath.Join(dir, ScheduleFile), i)
-		}
-	}
-	return steps, nil
 }

@@ -133,17 +133,23 @@ func TestDefault(t *testing.T) {
 	if len(set.Issues) == 0 {
 		t.Fatal("no issues")
 	}
-	for _, c := range []struct{ file, machine, want string }{
-		{"lockdep_deadlock/x86-kernfs-mem-hotplug.txt", "x86_64", "kernfs-mem-hotplug-lock"},
-		{"fault/x86-compaction.txt", "x86_64", "compaction-offline-memmap"},
-		{"fault/pseries-null.txt", "pseries", "kpageflags-offline-memmap"},
-		{"fault/real-pseries-valid-zones.txt", "pseries", "valid-zones-without-node"},
-		{"warning/real-pseries-idle-task-exit.txt", "pseries", "pseries-idle-exit-mm-cpumask"},
-		{"warning/real-pseries-idle-task-exit.txt", "x86_64", ""},
-		{"warning/pseries-lockdep-assert.txt", "pseries", ""},
-		{"warning/real-x86-add-pages.txt", "x86_64", "x86-add-pages-warns"},
-		{"lockdep_deadlock/pseries-slab-mutex.txt", "pseries", ""},
-		{"hung_task/x86-two.txt", "x86_64", ""},
+	const debian12, debian13 = "6.1.192-plugstorm", "6.12.117-plugstorm"
+	for _, c := range []struct{ file, machine, release, want string }{
+		{"lockdep_deadlock/x86-kernfs-mem-hotplug.txt", "x86_64", debian13, "kernfs-mem-hotplug-lock"},
+		{"fault/x86-compaction.txt", "x86_64", debian13, "compaction-offline-memmap"},
+		{"fault/pseries-null.txt", "pseries", debian13, "kpageflags-offline-memmap"},
+		{"fault/real-pseries-valid-zones.txt", "pseries", debian13, "valid-zones-without-node"},
+		{"warning/real-pseries-idle-task-exit.txt", "pseries", debian13, "pseries-idle-exit-mm-cpumask"},
+		{"warning/real-pseries-idle-task-exit.txt", "x86_64", debian13, ""},
+		{"warning/pseries-lockdep-assert.txt", "pseries", debian13, ""},
+		{"warning/real-x86-add-pages.txt", "x86_64", debian13, "x86-add-pages-warns"},
+		{"lockdep_deadlock/pseries-slab-mutex.txt", "pseries", debian13, ""},
+		{"hung_task/x86-two.txt", "x86_64", debian13, ""},
+		{"lockdep_deadlock/x86-kernfs-mem-hotplug.txt", "x86_64", debian12, ""},
+		{"fault/x86-compaction.txt", "x86_64", debian12, "compaction-offline-memmap"},
+		{"fault/pseries-null.txt", "pseries", debian12, "kpageflags-offline-memmap"},
+		{"fault/real-pseries-valid-zones.txt", "pseries", debian12, "valid-zones-without-node"},
+		{"warning/real-pseries-idle-task-exit.txt", "pseries", debian12, ""},
 	} {
 		data, err := os.ReadFile("../splat/testdata/" + c.file)
 		if err != nil {
@@ -155,11 +161,11 @@ func TestDefault(t *testing.T) {
 			continue
 		}
 		got := ""
-		if issue, ok := set.Match(found[0], c.machine, "6.12.117-plugstorm"); ok {
+		if issue, ok := set.Match(found[0], c.machine, c.release); ok {
 			got = issue.ID
 		}
 		if got != c.want {
-			t.Errorf("%s on %s: matched %q, want %q", c.file, c.machine, got, c.want)
+			t.Errorf("%s on %s, %s: matched %q, want %q", c.file, c.machine, c.release, got, c.want)
 		}
 	}
 }

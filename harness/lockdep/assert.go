@@ -5,6 +5,8 @@ package lockdep
 import (
 	"regexp"
 	"strings"
+
+	"plugstorm/harness/frame"
 )
 
 // asserted are the locks that assertion functions are about. Most assertions
@@ -40,14 +42,14 @@ func ParseWarning(lines []string, function string) (*Report, bool) {
 	p := newParser(Assertion)
 	r := p.report
 	for _, line := range lines {
-		line = printable(line)
+		line = frame.Printable(line)
 		if m := whereRE.FindStringSubmatch(line); m != nil && r.Where == "" {
 			r.Where = strings.TrimPrefix(clip(m[1]), "./")
 		}
 		p.condition(line)
 		p.line(line)
 	}
-	if m := assertRE.FindStringSubmatch(bare(function)); m != nil && r.Rule == "" {
+	if m := assertRE.FindStringSubmatch(frame.Bare(function)); m != nil && r.Rule == "" {
 		r.Rule = clip(strings.ReplaceAll(m[1], "_", " "))
 		if lock := asserted[m[1]]; lock != "" {
 			p.class(lock)

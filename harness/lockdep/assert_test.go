@@ -90,8 +90,8 @@ func TestParseFrame(t *testing.T) {
 		"RIP: 0033:0x40a835":   "",
 		"process runs from it": "",
 	} {
-		if got := parseFrame(line); got != want {
-			t.Errorf("parseFrame(%q) = %q, want %q", line, got, want)
+		if got := frameOf(line); got != want {
+			t.Errorf("frameOf(%q) = %q, want %q", line, got, want)
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"plugstorm/harness/frame"
 )
 
 const (
@@ -71,7 +73,7 @@ func drawnStack(l Link) []string {
 	if len(stack) <= drawnFrames {
 		return stack
 	}
-	site := slices.IndexFunc(stack, func(fn string) bool { return bare(fn) == l.Site })
+	site := slices.IndexFunc(stack, func(fn string) bool { return frame.Bare(fn) == l.Site })
 	if site < drawnFrames-1 {
 		return append(slices.Clone(stack[:drawnFrames]), "...")
 	}

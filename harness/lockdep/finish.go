@@ -5,6 +5,8 @@ package lockdep
 import (
 	"slices"
 	"strings"
+
+	"plugstorm/harness/frame"
 )
 
 // finish makes the model out of what was read.
@@ -197,7 +199,7 @@ func (p *parser) sites() {
 	if r.Tried == nil {
 		return
 	}
-	r.Tried.Site = bare(r.Tried.At)
+	r.Tried.Site = frame.Bare(r.Tried.At)
 	stack := p.trace
 	switch r.Kind {
 	case Circular:

@@ -5,6 +5,8 @@ package lockdep
 import (
 	"regexp"
 	"strings"
+
+	"plugstorm/harness/frame"
 )
 
 // The parts of reports about interrupts: X-safe -> X-unsafe order, and
@@ -148,7 +150,7 @@ var keySymbolRE = regexp.MustCompile(`key\s+at: (?:\[<[^>]*>\] )?([A-Za-z_][\w.]
 func (p *parser) key(line string) {
 	p.body = (*parser).pathLine
 	if m := keySymbolRE.FindStringSubmatch(line); m != nil && len(*p.irq.into) > 0 {
-		(*p.irq.into)[len(*p.irq.into)-1].Key = bare(m[1])
+		(*p.irq.into)[len(*p.irq.into)-1].Key = frame.Bare(m[1])
 	}
 }
 

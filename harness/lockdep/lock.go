@@ -3,10 +3,12 @@
 package lockdep
 
 import (
+	"cmp"
 	"regexp"
 	"strconv"
 	"strings"
-	"unicode"
+
+	"plugstorm/harness/frame"
 )
 
 // A name ends at the last "){" that usage characters follow: names may hold
@@ -23,9 +25,6 @@ var (
 	dependencyRE = regexp.MustCompile(`^\s*\((.+?)` + nameTail + ` -> \((.+)` + nameTail)
 	linkRE       = regexp.MustCompile(`^\s*-> #(\d+) \((.+)` + nameTail + `:`)
 	classRE      = regexp.MustCompile(`^\s*-> \((.+)` + nameTail + `(?: ops: \d+)? \{`)
-	frameRE      = regexp.MustCompile(`^\s*(?:\(?\[?<?[0-9a-f]{8,16}>?\]?\)?\s*){0,2}([A-Za-z_][\w.$]*)\+0x[0-9a-f]+/0x[0-9a-f]+`)
-	fromRE       = regexp.MustCompile(`^\s*(?:\[<[0-9a-f]+>\] )?\(?[A-Za-z_][\w.$]*(?:\+\S+)? from (?:\[<[0-9a-f]+>\] )?\(?([A-Za-z_][\w.$]*)`) // arm
-	inlinedRE    = regexp.MustCompile(`^\s*(?:\[<\s+inline\s+>\]\s*)?([A-Za-z_][\w.$]*) \S+\.[chS]:\d+(?: \[inline\])?$`)
 )
 
 // parseLock reads a line that names a lock, or returns nil.
@@ -42,26 +41,15 @@ func parseLock(line string) *Lock {
 	return l
 }
 
-// parseFrame reads one line of a stack and returns its function, or "". Frames
-// that the unwinder isn't sure of are none.
-func parseFrame(line string) string {
-	if strings.HasSuffix(line, "(unreliable)") {
+// frameOf returns the function of one line of a stack, or "". Frames that the
+// unwinder isn't sure of are none. Of arm's lines, which name two, it is the
+// caller: the first one is the caller of the line before.
+func frameOf(line string) string {
+	f, ok := frame.Parse(line)
+	if !ok || f.Doubtful {
 		return ""
 	}
-	if strings.Contains(line, " from ") {
-		if m := fromRE.FindStringSubmatch(line); m != nil {
-			return m[1] // each frame is its caller's line, too
-		}
-	}
-	if m := frameRE.FindStringSubmatch(line); m != nil {
-		return m[1]
-	}
-	if strings.Contains(line, "inline") {
-		if m := inlinedRE.FindStringSubmatch(line); m != nil {
-			return m[1]
-		}
-	}
-	return ""
+	return cmp.Or(f.Caller, f.Func)
 }
 
 // number converts decimal digits; nonsense becomes 0.
@@ -71,23 +59,4 @@ func number(s string) int {
 		return 0
 	}
 	return n
-}
-
-// bare removes what the compiler appends to a function's name.
-func bare(fn string) string {
-	if i := strings.IndexByte(fn, '.'); i > 0 {
-		return fn[:i]
-	}
-	return fn
-}
-
-// printable drops what can't stand in one line of text: names come from an
-// untrusted guest and go into sentences and drawings.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r != '\t' && !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, ""))
 }

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"plugstorm/harness/frame"
 )
 
 // Limits on what a report may make us keep. Lines come from an untrusted guest.
@@ -29,9 +31,9 @@ func Parse(lines []string) (*Report, bool) {
 		return nil, false
 	}
 	p := newParser(kind)
-	p.heading(printable(lines[0]))
+	p.heading(frame.Printable(lines[0]))
 	for _, line := range lines[1:] {
-		p.line(printable(line))
+		p.line(frame.Printable(line))
 	}
 	p.finish()
 	return p.report, true
@@ -125,7 +127,7 @@ func (p *parser) frame(line string) bool {
 	if p.stack == nil {
 		return false
 	}
-	fn := parseFrame(line)
+	fn := frameOf(line)
 	if fn == "" {
 		return false
 	}

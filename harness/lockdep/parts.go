@@ -5,6 +5,8 @@ package lockdep
 import (
 	"regexp"
 	"strings"
+
+	"plugstorm/harness/frame"
 )
 
 // The parts that the reports share.
@@ -46,7 +48,7 @@ func (p *parser) releases(line string) {
 	if m := releaseRE.FindStringSubmatch(line); m != nil && p.report.Tried == nil {
 		p.report.Tried = &Lock{Name: m[1], Class: p.class(m[1])}
 		p.body = func(p *parser, line string) {
-			p.report.Tried.At = parseFrame(line)
+			p.report.Tried.At = frameOf(line)
 			p.body = nil
 		}
 	}
@@ -202,6 +204,6 @@ var workFnRE = regexp.MustCompile(`(?:workfn=|last function: )([\w.]+)`)
 
 func (p *parser) workFunction(line string) {
 	if m := workFnRE.FindStringSubmatch(line); m != nil && p.report.Work == "" {
-		p.report.Work = bare(m[1])
+		p.report.Work = frame.Bare(m[1])
 	}
 }

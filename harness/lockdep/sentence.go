@@ -5,6 +5,8 @@ package lockdep
 import (
 	"fmt"
 	"strings"
+
+	"plugstorm/harness/frame"
 )
 
 // maxTold is how many acquisitions a sentence tells of.
@@ -306,7 +308,7 @@ func acquired(at string) string {
 	if at == "" {
 		return ""
 	}
-	return " (acquired in " + bare(at) + ")"
+	return " (acquired in " + frame.Bare(at) + ")"
 }
 
 func inMode(m Mode) string {

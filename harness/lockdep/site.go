@@ -5,6 +5,8 @@ package lockdep
 import (
 	"regexp"
 	"slices"
+
+	"plugstorm/harness/frame"
 )
 
 // A helperRule names functions that acquire a lock for their caller, with the
@@ -53,7 +55,7 @@ var helpers = []helperRule{
 
 // ruleFor returns the rule that the function falls under, or nil.
 func ruleFor(fn string) *helperRule {
-	fn = bare(fn)
+	fn = frame.Bare(fn)
 	for i := range helpers {
 		if helpers[i].names.MatchString(fn) {
 			return &helpers[i]
@@ -69,11 +71,11 @@ func ruleFor(fn string) *helperRule {
 func Site(stack []string) string {
 	for _, fn := range stack {
 		if ruleFor(fn) == nil {
-			return bare(fn)
+			return frame.Bare(fn)
 		}
 	}
 	if stack = trimmed(stack); len(stack) > 0 {
-		return bare(stack[0])
+		return frame.Bare(stack[0])
 	}
 	return ""
 }

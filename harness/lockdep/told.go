@@ -5,6 +5,8 @@ package lockdep
 import (
 	"regexp"
 	"strings"
+
+	"plugstorm/harness/frame"
 )
 
 // Some classes share a printed name, though they have keys of their own: the
@@ -40,8 +42,8 @@ func fileOf(stack []string) string { return verbs.ReplaceAllString(caller(stack,
 // dispatchers called and that is none itself.
 func caller(stack []string, dispatchers *regexp.Regexp) string {
 	for i := len(stack) - 1; i > 0; i-- {
-		inner := bare(stack[i-1])
-		if !dispatchers.MatchString(bare(stack[i])) || dispatchers.MatchString(inner) {
+		inner := frame.Bare(stack[i-1])
+		if !dispatchers.MatchString(frame.Bare(stack[i])) || dispatchers.MatchString(inner) {
 			continue
 		}
 		if ruleFor(inner) != nil {

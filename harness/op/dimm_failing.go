@@ -62,6 +62,7 @@ type failing struct {
 	Percent int    `json:"percent"`
 	Times   int    `json:"times"`
 	Skip    int    `json:"skip"`
+	Who     string `json:"who,omitempty"` // see agent.FailWorkersParams
 }
 
 func drawFailing(r *rand.Rand) failing {
@@ -81,7 +82,7 @@ func (f failing) begin(ctx context.Context, v *vm.VM) error {
 func (f failing) end(ctx context.Context, v *vm.VM) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), v.Deadline(resetLimit))
 	defer cancel()
-	return guestRefusal(v.Agent.Call(ctx, agent.MethodFailWorkers, agent.FailWorkersParams{What: f.What}, nil))
+	return guestRefusal(v.Agent.Call(ctx, agent.MethodFailWorkers, agent.FailWorkersParams{What: f.What}, nil)) // whose they were is no matter
 }
 
 // failingLimit is how long a guest may take over what may fail. A machine need

@@ -32,9 +32,10 @@ func TestFailingBlocks(t *testing.T) {
 	set := blockSet{Block: Block{DIMM: "dimm0"}, Via: "state", Value: "offline"}
 	nth := Spec{BlockFailNth, &blockFailNth{blockSet: set, Nth: 3}}
 	notifier := Spec{BlockNotifierError, &notifierError{blockSet: set, Errno: 12}}
+	interrupted := Spec{BlockInterrupted, &blockInterrupted{blockSet: set, AfterMS: 3}}
 	var attempts []attempt
 	for _, m := range machines {
-		for _, op := range []Spec{nth, notifier} {
+		for _, op := range []Spec{nth, notifier, interrupted} {
 			var asked []string
 			attempts = append(attempts, []attempt{
 				{name: op.Kind.Name + " survived", machine: m, before: here, op: op, want: Done},
@@ -95,6 +96,74 @@ func TestFailingDIMMs(t *testing.T) {
 		}...)
 	}
 	runAttempts(t, attempts)
+}
+
+// TestFailingVCPUs: as TestFailingDIMMs.
+func TestFailingVCPUs(t *testing.T) {
+	var percents []int
+	fine := method(agent.MethodFailWorkers, func(_ *vmtest.Guest, params json.RawMessage) (any, error) {
+		var p agent.FailWorkersParams
+		err := json.Unmarshal(params, &p)
+		percents = append(percents, p.Percent)
+		return nil, err
+	})
+	deaf := fine
+	deaf.Plug = ignore
+	stopped := func(t *testing.T, _ *vmtest.Guest) {
+		t.Helper()
+		if len(percents) != 2 || percents[0] != 100 || percents[1] != 0 {
+			t.Errorf("asked for %v percent", percents)
+		}
+		percents = nil
+	}
+	add := Spec{VCPUAddFailing, &vcpuAddFailing{vcpuAdd: vcpuAdd{CPU: 2}, failing: failing{What: "failslab", Percent: 100, Times: 1}}}
+	var attempts []attempt
+	for _, m := range machines {
+		var before []Spec
+		if m.VCPU.ColdPlugged {
+			before = []Spec{removeVCPU(2)}
+		}
+		attempts = append(attempts, []attempt{
+			{name: "add", machine: m, before: before, op: add, want: Done, then: fine, after: stopped},
+			{name: "add not taken", machine: m, before: before, op: add, want: Refused, then: deaf, after: stopped},
+			{name: "no fault injection", machine: m, before: before, op: add, want: Refused, then: method(agent.MethodFailWorkers, errno("ENOENT"))},
+		}...)
+	}
+	runAttempts(t, attempts)
+}
+
+// TestFailingPgmaps: those fail who are meant, for a while.
+func TestFailingPgmaps(t *testing.T) {
+	var asked []agent.FailWorkersParams
+	fine := method(agent.MethodFailWorkers, func(_ *vmtest.Guest, params json.RawMessage) (any, error) {
+		var p agent.FailWorkersParams
+		err := json.Unmarshal(params, &p)
+		asked = append(asked, p)
+		return nil, err
+	})
+	o := Spec{PgmapFailing, &pgmapFailing{failing{What: "failslab", Percent: 100, Times: 1, Who: "pgmap"}}}
+	attempt{machine: machines[0], then: fine, op: o, want: Done}.run(t)
+	if len(asked) != 2 || asked[0].Who != "pgmap" || asked[0].Percent != 100 || asked[1].Percent != 0 {
+		t.Errorf("asked for %+v", asked)
+	}
+	attempt{machine: machines[0], then: method(agent.MethodFailWorkers, errno("ENOENT")), op: o, want: Refused}.run(t)
+}
+
+// TestInterruptedBlock: the guest is told when to interrupt the first write,
+// and that comes before its patience ends.
+func TestInterruptedBlock(t *testing.T) {
+	var limits []int64
+	character := method(agent.MethodSetBlock, func(_ *vmtest.Guest, params json.RawMessage) (any, error) {
+		var p agent.SetBlockParams
+		err := json.Unmarshal(params, &p)
+		limits = append(limits, p.LimitMS)
+		return nil, err
+	})
+	o := Spec{BlockInterrupted, &blockInterrupted{blockSet: blockSet{Block: Block{DIMM: "dimm0"}, Via: "state", Value: "offline"}, AfterMS: 7}}
+	attempt{machine: machines[0], before: []Spec{addDIMM("dimm0")}, then: character, op: o, want: Done}.run(t)
+	if len(limits) != 2 || limits[0] < 1 || limits[0] >= limits[1] || limits[1] < blockLimit.Milliseconds() {
+		t.Errorf("the limits are %v ms", limits)
+	}
 }
 
 // TestNotifierErrorLoads: the modules are loaded when the file isn't there, and

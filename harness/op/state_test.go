@@ -73,7 +73,7 @@ func (w *world) possible(kind *Kind) bool {
 		return len(w.offline) < w.blocks()
 	case BlockOnline, BlockOnlineKernel:
 		return len(w.offline) > 0
-	case VCPUAdd:
+	case VCPUAdd, VCPUAddFailing:
 		return w.presentVCPUs() < len(w.share.VCPUs)
 	case VCPURemove:
 		return w.budget.VCPURemove && w.presentVCPUs() > 0
@@ -85,9 +85,9 @@ func (w *world) possible(kind *Kind) bool {
 		return len(w.share.Workloads) > 0 && len(w.work) < max(1, w.share.AtOnce)
 	case WorkloadStopOp:
 		return len(w.work) > 0
-	case BlockFailNth, BlockNotifierError:
+	case BlockFailNth, BlockNotifierError, BlockInterrupted:
 		return w.blocks() > 0
-	case VMPause, MemoryProbe:
+	case VMPause, MemoryProbe, PgmapFailing:
 		return true
 	}
 	panic("no rule for " + kind.Name)
@@ -144,6 +144,20 @@ func (w *world) do(o Op) string {
 			return bad("bad errno")
 		}
 		return w.setBlock(&o.blockSet, bad)
+	case *blockInterrupted:
+		if o.AfterMS < 1 || o.AfterMS > 512 {
+			return bad("bad time")
+		}
+		return w.setBlock(&o.blockSet, bad)
+	case *vcpuAddFailing:
+		if problem := w.doFailing(o.failing); problem != "" {
+			return bad("%s", problem)
+		}
+		return w.do(&o.vcpuAdd)
+	case *pgmapFailing:
+		if problem := w.doFailing(o.failing); problem != "" || o.Who != "pgmap" {
+			return bad("%s of %q", problem, o.Who)
+		}
 	case *memoryProbe:
 		unit := uint64(w.machine.DIMM.UnitMiB) << 20
 		if o.Address%unit != 0 || o.Address >= uint64(w.machine.MemMiB)<<20 {
@@ -351,6 +365,12 @@ func TestDrawSpreads(t *testing.T) {
 			seen[fmt.Sprintf("%s %d", kind.Name, bits.Len(uint(o.Nth)))] = true
 		case *dimmAddFailing:
 			seen[fmt.Sprintf("%s %s %d %s", kind.Name, o.ID, o.MiB, o.What)] = true
+		case *blockInterrupted:
+			seen[fmt.Sprintf("%s %d", kind.Name, bits.Len(uint(o.AfterMS)))] = true
+		case *vcpuAddFailing:
+			seen[fmt.Sprintf("%s %d %s", kind.Name, o.CPU, o.What)] = true
+		case *pgmapFailing:
+			seen[fmt.Sprintf("%s %s", kind.Name, o.What)] = true
 		case *dimmRemoveFailing:
 			seen[fmt.Sprintf("%s %s %s", kind.Name, o.ID, o.What)] = true
 		case *workloadStop, *vmPause: // their arguments are endless
@@ -363,8 +383,9 @@ func TestDrawSpreads(t *testing.T) {
 	// 3 DIMMs of 3 sizes to add, 3 to remove, in 2 ways; 9 blocks, 2 ways, 2 directions, and a third one online;
 	// 2 CPUs and 2 vCPUs, 2 directions; 2 workloads of 2 sizes; stop; pause; the
 	// blocks again with 3 errnos; 8 octaves of allocations; 4 addresses; the DIMMs
-	// again with 2 things that fail.
-	if want := 9 + 2*3 + 9*2*2 + 9 + 2*2 + 2*2 + 2*2 + 1 + 1 + 9*2*2*3 + 8 + 4 + (9+3)*2; len(seen) != want {
+	// again with 2 things that fail, and the vCPUs; 9 octaves of milliseconds;
+	// device memory.
+	if want := 9 + 2*3 + 9*2*2 + 9 + 2*2 + 2*2 + 2*2 + 1 + 1 + 9*2*2*3 + 8 + 4 + (9+3+2+1)*2 + 9; len(seen) != want {
 		t.Errorf("%d different ops were drawn, want %d", len(seen), want)
 	}
 }

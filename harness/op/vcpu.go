@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"plugstorm/harness/agent"
 	"plugstorm/harness/qmp"
@@ -48,7 +49,7 @@ func (o *vcpuAdd) Inject(ctx context.Context, v *vm.VM) error {
 		return fmt.Errorf("%w: QEMU survives only %d vCPU adds per guest here", ErrSpent, limit)
 	}
 	var cpus agent.CPUsReply
-	if err := v.Agent.Call(ctx, agent.MethodCPUs, nil, &cpus); err != nil {
+	if err := v.Agent.Call(ctx, agent.MethodCPUs, agent.CPUsParams{}, &cpus); err != nil {
 		return err
 	}
 	o.before = cpus.Present
@@ -60,17 +61,23 @@ func (o *vcpuAdd) Inject(ctx context.Context, v *vm.VM) error {
 	return qemuRefusal(qmp.DeviceAdd(ctx, v.Monitor, slot.Type, vm.VCPUID(o.CPU), place))
 }
 
+// cpuWait is how long the guest waits for a change of its CPUs before the host
+// looks for a refusal again.
+const cpuWait = 200 * time.Millisecond
+
 func (o *vcpuAdd) Confirm(ctx context.Context, v *vm.VM) error {
 	defer o.events.close()
 	cpu := -1
+	var seen agent.CPUsParams
 	err := poll(ctx, func() (bool, error) {
 		if err := o.events.refusal(); err != nil {
 			return false, err
 		}
 		var now agent.CPUsReply
-		if err := v.Agent.Call(ctx, agent.MethodCPUs, nil, &now); err != nil {
+		if err := v.Agent.Call(ctx, agent.MethodCPUs, seen, &now); err != nil {
 			return false, err
 		}
+		seen = agent.CPUsParams{Present: now.Present, Online: now.Online, WaitMS: cpuWait.Milliseconds()}
 		cpu = newCPU(o.before, now, v.Spec.Machine.VCPU.ColdPlugged, o.CPU)
 		return cpu >= 0 && (v.Spec.Machine.VCPU.GuestOnlines || slices.Contains(now.Online, cpu)), nil
 	})

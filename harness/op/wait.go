@@ -77,13 +77,17 @@ func settle(ctx context.Context, v *vm.VM, id string) error {
 // and goes on if a block can't be onlined (mm/memory_hotplug.c).
 const onlineLimit = 20 * time.Second
 
+// memoryWait is how long one question lets the guest wait for its memory.
+const memoryWait = time.Second
+
 // waitMemory waits until the guest has all memory blocks of a range, and, if
 // it onlines new memory by itself, until they are online.
 func waitMemory(ctx context.Context, v *vm.VM, r vm.Range) error {
 	var present time.Time
+	params := agent.MemoryParams{Start: r.Start, Size: r.Size, Online: v.Spec.AutoOnline, WaitMS: memoryWait.Milliseconds()}
 	return poll(ctx, func() (bool, error) {
 		var m agent.MemoryReply
-		err := v.Agent.Call(ctx, agent.MethodMemory, agent.MemoryParams{Start: r.Start, Size: r.Size}, &m)
+		err := v.Agent.Call(ctx, agent.MethodMemory, params, &m)
 		if err != nil || !m.Present {
 			return false, err
 		}
@@ -113,7 +117,7 @@ func vcpuSlot(ctx context.Context, v *vm.VM, i int) (qmp.HotpluggableCPU, error)
 }
 
 // poll asks again, with growing pauses, until the answer is yes, an error, or
-// ctx ends.
+// ctx ends. Who asks the guest has it wait for what is asked for.
 func poll(ctx context.Context, yes func() (bool, error)) error {
 	pause := 2 * time.Millisecond
 	timer := time.NewTimer(0)

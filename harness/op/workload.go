@@ -77,6 +77,16 @@ type workloadStop struct {
 	ID string `json:"id"`
 }
 
+// Stops returns the ID of the workload that an op stops, if it is one that
+// does.
+func Stops(o Op) (id string, ok bool) {
+	stop, ok := o.(*workloadStop)
+	if !ok {
+		return "", false
+	}
+	return stop.ID, true
+}
+
 func (o *workloadStop) Inject(ctx context.Context, v *vm.VM) error {
 	var stats agent.WorkloadStats
 	return guestRefusal(v.Agent.Call(ctx, agent.MethodStopWorkload,

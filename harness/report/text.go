@@ -97,6 +97,7 @@ func (t *text) machine(m Machine) {
 	}
 	t.ops(v)
 	t.workloads(v)
+	t.overlap(v.Overlap)
 	t.rules(v)
 	for _, why := range v.Why {
 		t.prose("! ", why)

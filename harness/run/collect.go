@@ -32,7 +32,11 @@ func (g *guest) collect(why error) {
 		}
 		g.recordZones(ctx, false)
 		g.stopWorkloads(ctx)
-		g.recordZones(ctx, true)
+		if !g.stuck() {
+			g.recordZones(ctx, true)
+		}
+	} else if g.deadlock.Load() {
+		g.makeSpeak(ctx)
 	} else {
 		g.letSpeak(ctx)
 		g.sysrq(ctx, 'd')

@@ -52,9 +52,12 @@ type guest struct {
 	vm       *vm.VM
 	hello    *agent.Hello // of a guest that was restored: it is up when it is started
 	identity []string     // of its snapshot; nil if it isn't to have one
+	primed   bool         // it was restored with its rules loaded
 	beats    atomic.Bool  // a heartbeat of its agent has come
+	deadlock atomic.Bool  // some of its tasks wait for each other
 	number   int
 	scenario *schedule.Scenario // the run's, or this guest's part of it
+	parent   context.Context    // the run's
 	ctx      context.Context
 	end      context.CancelCauseFunc // ends the guest's storm; the first cause counts
 	live     *live                   // what the console says, as it says it
@@ -69,7 +72,7 @@ type guest struct {
 func (r *runner) oneGuest(parent context.Context) error {
 	ctx, end := context.WithCancelCause(parent)
 	defer end(nil)
-	g := &guest{runner: r, number: r.guest, scenario: r.cfg.Scenario.Part(r.cfg.Case.Seed, r.guest), ctx: ctx, end: end}
+	g := &guest{runner: r, number: r.guest, scenario: r.cfg.Scenario.Part(r.cfg.Case.Seed, r.guest), parent: parent, ctx: ctx, end: end}
 	g.live = newLive(g.onComplaint)
 	r.progress("booting")
 	if err := g.start(); err != nil {
@@ -166,14 +169,19 @@ func (g *guest) up(ctx context.Context, hello agent.Hello) {
 	text, _ := json.Marshal(hello)
 	g.history.Add(history.Event{Type: history.AgentUp, Guest: g.number, Slowness: g.vm.Slowness(), Text: string(text)})
 	g.live.alive()
+	if g.primes() {
+		g.loadRules(hello)
+	}
 	if g.hello == nil {
 		g.save(ctx)
 		if err := g.vm.Complete(ctx); err != nil {
 			g.loseQEMU(lost(blame.Harness, "see the end of its "+vm.ConsoleLog, "%w", err))
 		}
 	}
-	g.stretchHungTask(ctx)
-	g.loadRules(hello)
+	g.side.Go(func() { g.stretchHungTask(g.ctx) })
+	if !g.primes() {
+		g.loadRules(hello)
+	}
 	g.lastBoot = time.Since(g.vm.Started)
 	g.seat.Up()
 	if g.stormed.IsZero() {
@@ -181,8 +189,13 @@ func (g *guest) up(ctx context.Context, hello agent.Hello) {
 	}
 }
 
-// hungTask is the guest kernel's hung-task timeout on the reference host.
-const hungTask = time.Minute
+// hungTaskTimeout is where the kernel is told it (kernel/hung_task.c).
+const hungTaskTimeout = "/proc/sys/kernel/hung_task_timeout_secs"
+
+// hungTask is the guest kernel's hung-task timeout on the reference host. A
+// healthy kernel's tasks wait for the one that offlines a block (op, blockLimit),
+// and for one more after it, but not for as long.
+const hungTask = 40 * time.Second
 
 // hungTaskLooks is how often within its timeout khungtaskd looks. By itself it
 // looks once, and so takes up to twice the timeout to see a hung task.
@@ -191,12 +204,13 @@ const hungTaskLooks = 8
 // stretchHungTask fits the kernel's hung-task timeout to the guest's slowness.
 func (g *guest) stretchHungTask(ctx context.Context) {
 	seconds := int(g.vm.Deadline(hungTask).Seconds())
-	for _, file := range []agent.FileParams{
-		{Path: "/proc/sys/kernel/hung_task_check_interval_secs", Data: strconv.Itoa(seconds / hungTaskLooks)},
-		{Path: "/proc/sys/kernel/hung_task_timeout_secs", Data: strconv.Itoa(seconds)},
-	} {
-		_ = g.vm.Agent.Call(ctx, agent.MethodWriteFile, file, nil) // a kernel without it is in Hello.Missing
-	}
+	// A kernel without them is in Hello.Missing.
+	_ = g.writeFile(ctx, "/proc/sys/kernel/hung_task_check_interval_secs", strconv.Itoa(seconds/hungTaskLooks))
+	_ = g.writeFile(ctx, hungTaskTimeout, strconv.Itoa(seconds))
+}
+
+func (g *guest) writeFile(ctx context.Context, path, data string) error {
+	return g.vm.Agent.Call(ctx, agent.MethodWriteFile, agent.FileParams{Path: path, Data: data}, nil)
 }
 
 // close ends QEMU and writes down how it ended.

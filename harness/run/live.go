@@ -25,6 +25,8 @@ type live struct {
 	line      []byte    // the beginning of the line that isn't whole yet, up to maxLine bytes
 	sign      time.Time // the last sign of life
 	output    time.Time // the last console output that wasn't a mere heartbeat: they never stop
+	fed       int64     // console offset after the last byte read
+	tape      []byte    // what was read since record; nil: nobody wants it
 }
 
 func newLive(complaint func(splat.Finding)) *live {
@@ -36,6 +38,10 @@ func newLive(complaint func(splat.Finding)) *live {
 func (l *live) feed(data []byte) {
 	l.mu.Lock()
 	_, _ = l.scanner.Write(data)
+	l.fed += int64(len(data))
+	if l.tape != nil {
+		l.tape = append(l.tape, data[:min(len(data), maxTape-len(l.tape))]...)
+	}
 	now := time.Now()
 	for line := range bytes.Lines(data) {
 		l.line = append(l.line, line[:min(len(line), maxLine-len(l.line))]...)
@@ -51,6 +57,31 @@ func (l *live) feed(data []byte) {
 	}
 	l.mu.Unlock()
 	l.report()
+}
+
+// maxTape bounds what is kept for play.
+const maxTape = 4 << 20
+
+// record keeps what the console says from now on, until play.
+func (l *live) record() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tape = []byte{}
+}
+
+// recorded reports whether a text is on the tape.
+func (l *live) recorded(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Contains(l.tape, []byte(text))
+}
+
+// play returns what was recorded, and where on the console it lies.
+func (l *live) play() (tape []byte, from, to int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	tape, l.tape = l.tape, nil
+	return tape, l.fed - int64(len(tape)), l.fed
 }
 
 // maxLine is how much of a line is kept to see whether it is a heartbeat.

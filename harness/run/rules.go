@@ -29,13 +29,28 @@ func (g *guest) loadRules(hello agent.Hello) {
 	if g.rules == nil || g.scenario.NoRules {
 		return
 	}
-	check := &history.RuleCheck{Widen: slices.Concat(g.cfg.Case.Widen, g.scenario.Widenings(g.cfg.Case.Seed, g.number))}
-	if err := g.installRules(hello, check.Widen); err != nil {
+	check := &history.RuleCheck{Widen: g.widen()}
+	if g.primed {
+		g.checked = true
+	} else if err := g.installRules(hello, check.Widen); err != nil {
 		check.Why, check.Widen = err.Error(), nil
 	} else {
 		g.checked = true
 	}
 	g.history.Add(history.Event{Type: history.Rules, Guest: g.number, Rules: check})
+}
+
+// widen lists the guest's delays.
+func (g *guest) widen() []rules.Widening {
+	return slices.Concat(g.cfg.Case.Widen, g.scenario.Widenings(g.cfg.Case.Seed, g.number))
+}
+
+// primes reports whether the rules are loaded before the guest is saved, for
+// those that go on from there to have them: setting all probes takes longer than
+// the rest of a start. A guest's own delays are part of its rules, so one that has
+// some is given them afterwards.
+func (g *guest) primes() bool {
+	return g.rules != nil && !g.scenario.NoRules && len(g.widen()) == 0
 }
 
 func (g *guest) installRules(hello agent.Hello, widen []rules.Widening) error {

@@ -71,7 +71,8 @@ const maxFaults = 3
 // interrupted by ctx): how the guest fared is in the history. It blocks for
 // Case.Duration and the boots, and leaves no process behind.
 func Run(ctx context.Context, cfg Config) error {
-	lanes := schedule.Sequences(cfg.Scenario, cfg.Machine, vm.BudgetOf(cfg.Machine, cfg.Accel, cfg.Version), cfg.Case.Seed)
+	budget := vm.BudgetOf(cfg.Machine, cfg.Accel, cfg.Version)
+	lanes := schedule.Sequences(cfg.Scenario, cfg.Machine, budget, cfg.Case.Seed)
 	if cfg.Replay != nil {
 		if err := schedule.Replay(lanes, cfg.Replay); err != nil {
 			return err
@@ -85,6 +86,7 @@ func Run(ctx context.Context, cfg Config) error {
 		return blame.On(blame.Host, err, "choose another directory with --out")
 	}
 	cfg.Case.Version, cfg.Case.Started = history.Version, time.Now()
+	cfg.Case.Lanes = schedule.Kinds(cfg.Scenario, cfg.Machine, budget, cfg.Replay)
 	h, err := history.Create(cfg.Dir, cfg.Case.Started)
 	if err != nil {
 		return err
@@ -94,7 +96,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	h.Add(history.Event{Type: history.RunStart, Case: &cfg.Case})
 	r := &runner{cfg: cfg, history: h, lanes: lanes, rules: set}
-	return errors.Join(r.seated(ctx), h.Err(), h.Close(), r.saveSchedule())
+	return errors.Join(r.seated(ctx), h.Err(), h.Close(), history.SaveSchedule(cfg.Dir))
 }
 
 // ruleSet reads the rules of a case.
@@ -111,6 +113,8 @@ type runner struct {
 	history *history.Writer
 	lanes   []*schedule.Sequence
 	rules   *rules.Set // nil: none are checked
+
+	usual durations // of ops
 
 	seq      atomic.Int64 // of the last step begun
 	finished atomic.Int64 // steps
@@ -168,15 +172,6 @@ func (r *runner) interrupted(ctx context.Context) error {
 // fault records that something that isn't the kernel's went wrong.
 func (r *runner) fault(p blame.Party, next, format string, args ...any) {
 	r.history.Add(history.Event{Type: history.Fault, Guest: r.guest, Party: string(p), Next: next, Text: fmt.Sprintf(format, args...)})
-}
-
-// saveSchedule writes the steps that were begun, for replay.
-func (r *runner) saveSchedule() error {
-	h, err := history.Read(r.cfg.Dir)
-	if err != nil {
-		return err
-	}
-	return history.WriteJSON(filepath.Join(r.cfg.Dir, history.ScheduleFile), h.Steps())
 }
 
 func (r *runner) progress(phase string) {

@@ -60,7 +60,7 @@ func (g *guest) restore(spec vm.Spec) bool {
 	if g.cfg.Snapshots == nil || g.saved.off {
 		return false
 	}
-	identity, err := vm.Identity(spec)
+	identity, err := g.identify(spec)
 	if err != nil {
 		g.without("not used", err)
 		return false
@@ -77,11 +77,16 @@ func (g *guest) restore(spec vm.Spec) bool {
 	started := g.startEvent(spec)
 	started.Restored, started.Text = true, dir
 	g.history.Add(started)
-	err = g.tryRestore(spec, dir)
-	release()
+	s, err := g.tryRestore(spec, dir)
 	if err == nil {
+		g.primed = s.Primed
+		g.side.Go(func() {
+			defer release()
+			g.checkRestored(s)
+		})
 		return true
 	}
+	release()
 	if g.ctx.Err() == nil {
 		g.discard(err)
 		g.setAside(spec.Dir)
@@ -89,12 +94,37 @@ func (g *guest) restore(spec vm.Spec) bool {
 	return false
 }
 
+// checkRestored makes sure that the guest goes on from what was saved. It looks
+// while the guest is at its first steps, and to the end, however soon that guest
+// ends: nothing of one that fails counts.
+func (g *guest) checkRestored(s *vm.Snapshot) {
+	err := s.Check(g.parent)
+	if err == nil || g.parent.Err() != nil {
+		return
+	}
+	g.history.Add(history.Event{Type: history.Snapshot, Guest: g.number, Disowned: true, Text: fmt.Sprintf("damaged, nothing of this guest counts: %v", err)})
+	g.discard(err)
+	gone := lost(blame.Harness, "run again, or with --cold", "the guest went on from a damaged snapshot: %v", err)
+	g.blame(gone)
+	g.end(gone)
+}
+
+// identify says which snapshot fits the guest: one of the same machine and
+// kernel, with the same rules.
+func (g *guest) identify(spec vm.Spec) ([]string, error) {
+	identity, err := vm.Identity(spec)
+	if g.primes() {
+		identity = append(identity, "rules", g.cfg.Case.Rules.Text)
+	}
+	return identity, err
+}
+
 // tryRestore is restore for a snapshot in dir. Until the guest has proved
 // itself its console is held back: that of one that fails is nobody's.
-func (g *guest) tryRestore(spec vm.Spec, dir string) error {
+func (g *guest) tryRestore(spec vm.Spec, dir string) (*vm.Snapshot, error) {
 	snapshot, err := vm.OpenSnapshot(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	load := 0.0
 	if g.cfg.HostLoad != nil {
@@ -106,11 +136,14 @@ func (g *guest) tryRestore(spec vm.Spec, dir string) error {
 	defer cancel()
 	v, hello, err := vm.Restore(ctx, g.cfg.Backend, spec, snapshot, load)
 	if err != nil {
-		return err
+		if g.ctx.Err() == nil {
+			err = errors.Join(err, snapshot.Check(g.ctx))
+		}
+		return nil, err
 	}
 	g.vm, g.hello = v, &hello
 	held.pass(g.onConsole)
-	return nil
+	return snapshot, nil
 }
 
 // discard throws the guest's snapshot away.
@@ -154,7 +187,8 @@ func (g *guest) save(ctx context.Context) {
 		if err != nil {
 			return err
 		}
-		s, err := g.vm.Save(ctx, dir, g.cfg.Machine.Name+" "+g.cfg.Case.Kernel.Name, g.vm.Pace(woken), quiet)
+		s := &vm.Snapshot{Dir: dir, Name: g.cfg.Machine.Name + " " + g.cfg.Case.Kernel.Name, Pace: g.vm.Pace(woken), Primed: g.checked}
+		err = g.vm.Save(ctx, s, quiet)
 		if err == nil {
 			bytes = s.Bytes
 			g.share(ctx, s)

@@ -19,6 +19,7 @@ import (
 	"plugstorm/harness/agent"
 	"plugstorm/harness/history"
 	"plugstorm/harness/op"
+	"plugstorm/harness/rules"
 	"plugstorm/harness/schedule"
 	"plugstorm/harness/vm"
 	"plugstorm/harness/vm/vmtest"
@@ -153,13 +154,11 @@ func TestBrokenSnapshot(t *testing.T) {
 		character vmtest.Character // of the guest that is restored
 		why       string
 	}{
-		"truncated":        {spoil: func(t *testing.T, s *shelf) { s.spoil(t, "state", half) }, why: "QEMU ended"},
-		"not described":    {spoil: func(t *testing.T, s *shelf) { s.spoil(t, vm.SnapshotFile, half) }, why: ""},
-		"without its boot": {spoil: func(t *testing.T, s *shelf) { s.spoil(t, vm.BootLog, half) }, why: "it is not what was saved"},
-		"another one's": {spoil: func(t *testing.T, s *shelf) {
-			s.spoil(t, vm.SnapshotFile, func(b []byte) []byte { return bytes.Replace(b, []byte(`"sha256": "`), []byte(`"sha256": "f`), 1) })
-		}, why: "it is not what was saved"},
-		"silent agent": {character: vmtest.Character{NoAgent: true}, why: "the guest's agent never said hello"},
+		"truncated":           {spoil: func(t *testing.T, s *shelf) { s.spoil(t, "state", half) }, why: "it is not what was saved"},
+		"not to QEMU's taste": {spoil: func(t *testing.T, s *shelf) { s.spoil(t, "state", bytes.ToUpper) }, why: "QEMU ended"},
+		"not described":       {spoil: func(t *testing.T, s *shelf) { s.spoil(t, vm.SnapshotFile, half) }, why: ""},
+		"without its boot":    {spoil: func(t *testing.T, s *shelf) { s.spoil(t, vm.BootLog, half) }, why: "it is not what was saved"},
+		"silent agent":        {character: vmtest.Character{NoAgent: true}, why: "the guest's agent never said hello"},
 		"dead timers": {character: vmtest.Character{Methods: map[string]vmtest.Handler{
 			agent.MethodWake: func(*vmtest.Guest, json.RawMessage) (any, error) { return nil, vmtest.ErrNoAnswer },
 		}}, why: "it can't go on where it was"},
@@ -184,6 +183,65 @@ func TestBrokenSnapshot(t *testing.T) {
 				t.Errorf("shelf %+v, restored %v", s, r.Restored())
 			}
 		})
+	}
+}
+
+// TestDamagedSnapshot: a guest may live although what it went on from is
+// damaged. It is disowned, and there is a fault: its run can't be clean.
+func TestDamagedSnapshot(t *testing.T) {
+	s := newShelf(t)
+	save(t, s, guests.X8664)
+	s.spoil(t, vm.SnapshotFile, func(b []byte) []byte { return bytes.Replace(b, []byte(`"sha256": "`), []byte(`"sha256": "f`), 1) })
+	report := console(t, "lockdep")
+	r := play{accel: vm.TCG, saved: s, scene: func(n int, g *vmtest.Guest) {
+		if n == 1 {
+			g.Print(report)
+		}
+	}}.perform(t)
+	notes := r.steps(history.Snapshot, 1)
+	if len(notes) < 2 || !notes[0].Disowned || len(r.steps(history.Fault, 1)) == 0 || s.drops != 1 || s.inUse != 0 {
+		t.Errorf("shelf %+v\n%s", s, strings.Join(r.outline(), "\n"))
+	}
+	if !s.kept || r.specs[len(r.specs)-1].Incoming != "" {
+		t.Error("no guest has booted and been saved in its stead")
+	}
+}
+
+// TestRulesAreSaved: a guest that goes on from one that had its rules has them,
+// and one with delays of its own is given all anew.
+func TestRulesAreSaved(t *testing.T) {
+	s := newShelf(t)
+	var written []agent.FileParams
+	given := func(scenario *schedule.Scenario) (restored bool, rulesWritten int) {
+		written = nil
+		r := play{accel: vm.TCG, saved: s, scenario: scenario, seed: 1, rules: someRules(), character: func(int) vmtest.Character { return checking(&written) }}.perform(t)
+		events := r.steps(history.Rules, 1)
+		if len(events) != 2 || events[0].Rules.Why != "" || events[1].Rules.Status == nil {
+			t.Errorf("%+v", events)
+		}
+		for _, p := range written {
+			if p.Path == rules.RulesFile {
+				rulesWritten++
+			}
+		}
+		return r.Restored(), rulesWritten
+	}
+	wide := calm()
+	wide.Widen = []schedule.Widening{{Func: "kernfs_drain", Max: time.Millisecond}, {Func: "online_pages", Max: time.Millisecond}}
+	if len(wide.Widenings(1, 1)) == 0 {
+		t.Fatal("the seed draws no delay")
+	}
+	for i, tt := range []struct {
+		scenario *schedule.Scenario
+		restored bool
+		written  int
+	}{
+		{calm(), false, 1}, {calm(), true, 0}, // its rules came along
+		{wide, false, 1}, {wide, true, 1}, // they did not: it has its own
+	} {
+		if restored, n := given(tt.scenario); restored != tt.restored || n != tt.written {
+			t.Errorf("run %d: restored %v, rules given %d times; want %v, %d", i+1, restored, n, tt.restored, tt.written)
+		}
 	}
 }
 

@@ -31,9 +31,12 @@ func (g *guest) storm() error {
 	g.side.Go(g.watchPool)
 	var lanes sync.WaitGroup
 	g.side.Go(g.watchHealth)
-	g.startWorkloads()
-	for _, lane := range schedule.LanesOf(g.lanes, g.cfg.Scenario, g.scenario) {
-		lanes.Go(func() { g.runLane(lane) })
+	g.side.Go(g.watchDeadlock)
+	g.startWorkloads(&lanes)
+	ours := schedule.LanesOf(g.lanes, g.cfg.Scenario, g.scenario)
+	meets := newFloor(ours, &g.usual)
+	for _, lane := range ours {
+		lanes.Go(func() { g.runLane(lane, meets) })
 	}
 	<-g.ctx.Done()
 	lanes.Wait()
@@ -43,20 +46,21 @@ func (g *guest) storm() error {
 	return why
 }
 
-// startWorkloads starts what the scenario wants to run all the time.
-func (g *guest) startWorkloads() {
+// startWorkloads has what the scenario wants to run all the time started, side by
+// side with one another and with the lanes.
+func (g *guest) startWorkloads(starts *sync.WaitGroup) {
 	for _, w := range g.scenario.Workloads {
-		if g.ctx.Err() != nil {
-			return
-		}
 		start := w
 		start.Params.Seed = g.cfg.Case.Seed
-		g.step(schedule.Step{Lane: "workloads", Op: op.Spec{Kind: op.WorkloadStartOp, Op: &start}}, true)
+		starts.Go(func() {
+			g.step(schedule.Step{Lane: "workloads", Op: op.Spec{Kind: op.WorkloadStartOp, Op: &start}}, true)
+		})
 	}
 }
 
 // runLane sets the lane's devices up and then does its steps one by one.
-func (g *guest) runLane(lane *schedule.Sequence) {
+func (g *guest) runLane(lane *schedule.Sequence, meets *floor) {
+	defer meets.leave(lane.Lane(), true)
 	for _, spec := range lane.Setup() {
 		if g.ctx.Err() != nil {
 			return
@@ -68,8 +72,12 @@ func (g *guest) runLane(lane *schedule.Sequence) {
 		if !ok || !pause(g.ctx, step.Gap) {
 			return
 		}
+		if step.Meet, ok = meets.enter(g.ctx, step, lane.Callers(), g.vm.Deadline); !ok {
+			return
+		}
 		lane.Begin()
 		g.step(step, false)
+		meets.leave(lane.Lane(), false)
 	}
 }
 
@@ -94,6 +102,7 @@ func (g *guest) step(step schedule.Step, setup bool) {
 	g.history.Add(history.Event{Type: history.StepBegin, Guest: g.number, Seq: seq, Step: &step, Setup: setup})
 	ctx, cancel := context.WithTimeout(g.ctx, g.vm.Deadline(step.Op.Kind.Deadline))
 	defer cancel()
+	began := time.Now()
 	err := step.Op.Op.Inject(ctx, g.vm)
 	if err == nil {
 		err = step.Op.Op.Confirm(ctx, g.vm)
@@ -109,6 +118,9 @@ func (g *guest) step(step schedule.Step, setup bool) {
 	}
 	g.history.Add(end)
 	g.finished.Add(1)
+	if outcome == op.Done {
+		g.usual.add(step.Op.Kind, time.Since(began))
+	}
 	g.react(step, outcome, err)
 }
 
@@ -214,16 +226,20 @@ func (g *guest) askQEMU(ctx context.Context) (status string, err error) {
 		"QEMU does not answer its monitor for %s: %v", qmpLimit, err)
 }
 
-// stopWorkloads stops the scenario's workloads so that they clean up under
-// our eyes, and records what they did.
+// stopWorkloads stops the scenario's workloads, all at once, so that they clean
+// up under our eyes, and records what they did.
 func (g *guest) stopWorkloads(ctx context.Context) {
+	var all sync.WaitGroup
+	defer all.Wait()
 	for _, w := range g.scenario.Workloads {
-		var stats agent.WorkloadStats
-		params := agent.StopWorkloadParams{ID: w.ID, LimitMS: g.vm.Deadline(stopLimit).Milliseconds()}
-		if err := g.vm.Agent.Call(ctx, agent.MethodStopWorkload, params, &stats); err != nil {
-			continue // it never started, or the guest is gone: both are recorded elsewhere
-		}
-		text, _ := json.Marshal(stats)
-		g.history.Add(history.Event{Type: history.Workload, Guest: g.number, Text: string(text)})
+		all.Go(func() {
+			var stats agent.WorkloadStats
+			params := agent.StopWorkloadParams{ID: w.ID, LimitMS: g.vm.Deadline(stopLimit).Milliseconds()}
+			if err := g.vm.Agent.Call(ctx, agent.MethodStopWorkload, params, &stats); err != nil {
+				return // it never started, or the guest is gone, or it doesn't die: see stuck
+			}
+			text, _ := json.Marshal(stats)
+			g.history.Add(history.Event{Type: history.Workload, Guest: g.number, Text: string(text)})
+		})
 	}
 }

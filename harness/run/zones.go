@@ -13,20 +13,22 @@ import (
 )
 
 const (
-	zoneSamples    = 3
-	zoneSamplesMax = 20                     // while there is something to complain of: it may pass
-	zonePause      = 200 * time.Millisecond // between samples, for what changes to change; stretched
+	zoneSamples = 20                     // at most: what all of them complain of does not pass
+	zonePause   = 200 * time.Millisecond // between samples, for what changes to change; stretched
 )
 
 // recordZones writes down what the guest says of its zones. A guest that can't
 // say it (it is gone, or has no memory hotplug) says it in other ways, too. What
 // was under way when the storm ended may go on for a while, so a guest that
-// seems wrong is asked again.
+// seems wrong is asked again; one sample without a complaint is enough.
 func (g *guest) recordZones(ctx context.Context, quiet bool) {
 	report := zones.Report{Quiet: quiet}
-	for len(report.Samples) < zoneSamples || len(report.Samples) < zoneSamplesMax && suspicious(report) {
+	for len(report.Samples) == 0 || len(report.Samples) < zoneSamples && suspicious(report) {
+		if len(report.Samples) > 0 && !pause(ctx, g.vm.Deadline(zonePause)) {
+			return
+		}
 		var sample agent.ZonesReply
-		if g.vm.Agent.Call(ctx, agent.MethodZones, agent.ZonesParams{Blocks: quiet}, &sample) != nil || !pause(ctx, g.vm.Deadline(zonePause)) {
+		if g.vm.Agent.Call(ctx, agent.MethodZones, agent.ZonesParams{Blocks: quiet}, &sample) != nil {
 			return
 		}
 		report.Samples = append(report.Samples, sample)

@@ -55,7 +55,7 @@ func TestZones(t *testing.T) {
 			if len(reports) != 2 || reports[0].Quiet || !reports[1].Quiet {
 				t.Fatalf("%d reports", len(reports))
 			}
-			if got := len(reports[1].Samples); got != min(max(3, settles+1), 20) {
+			if got := len(reports[1].Samples); got != min(settles+1, 20) {
 				t.Errorf("%d samples", got)
 			}
 			if complaints, err := zones.Check(reports[1]); err != nil || (len(complaints) > 0) != (name == "never right") {

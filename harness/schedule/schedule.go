@@ -33,6 +33,10 @@ type Scenario struct {
 	KernelArgs []string   // in addition to the machine's
 	Variants   [][]string // of further kernel arguments; each guest boots with one of them, see GuestArgs
 
+	// Meet is how many of its steps, in percent, begin together with a step of
+	// another lane; see Meet.
+	Meet int
+
 	Parts []*Scenario   // if it is made of several, see InTurn
 	Slice time.Duration // of each part's guest; 0 without parts
 
@@ -98,6 +102,7 @@ type Step struct {
 	Index int           `json:"index"` // in its lane, from 0
 	Gap   time.Duration `json:"gap_ns"`
 	Op    op.Spec       `json:"op"`
+	Meet  *Meet         `json:"meet,omitempty"` // the Gap comes before it
 }
 
 // A Sequence is the list of a lane's steps: endless when drawn, finite when
@@ -109,6 +114,8 @@ type Sequence struct {
 	index    int
 	next     *Step  // drawn or taken from the record, and not begun yet
 	recorded []Step // nil for a drawn sequence
+	meetings meetings
+	callers  map[int][]Caller // of a recorded sequence, by the index of the step that they meet
 }
 
 // Sequences makes the sequences of all lanes of a scenario, which share the
@@ -118,7 +125,7 @@ func Sequences(s *Scenario, m *vm.Machine, b vm.Budget, seed int64) []*Sequence 
 	var all []*Sequence
 	dimm, vcpu, cpu := 0, m.VCPU.Boot, 1
 	part := ""
-	for _, lane := range s.Lanes {
+	for i, lane := range s.Lanes {
 		if lane.part != part {
 			dimm, vcpu, cpu, part = 0, m.VCPU.Boot, 1, lane.part
 		}
@@ -128,7 +135,9 @@ func Sequences(s *Scenario, m *vm.Machine, b vm.Budget, seed int64) []*Sequence 
 			CPUs:  numbers(cpu, lane.CPUs, m.VCPU.Boot), Workloads: lane.Workloads, Threads: lane.Threads, AtOnce: lane.AtOnce,
 		}
 		dimm, vcpu, cpu = dimm+lane.DIMMs, vcpu+lane.VCPUs, cpu+lane.CPUs
-		all = append(all, &Sequence{lane: lane, state: op.NewState(m, b, share), rand: laneRand(seed, lane.Name)})
+		all = append(all, &Sequence{
+			lane: lane, state: op.NewState(m, b, share), rand: laneRand(seed, lane.Name), meetings: meetingsOf(s, i, seed),
+		})
 	}
 	return all
 }
@@ -163,13 +172,18 @@ func Replay(all []*Sequence, steps []Step) error {
 	byLane := map[string]*Sequence{}
 	for _, q := range all {
 		byLane[q.lane.Name] = q
-		q.recorded = []Step{}
+		q.recorded, q.callers = []Step{}, map[int][]Caller{}
 	}
+	there := callers(steps)
 	for _, step := range steps {
 		q := byLane[step.Lane]
 		if q == nil {
 			return blame.Errorf(blame.User, "replay it with the plugstorm that recorded it",
 				"step %d is on lane %q, which this suite doesn't have", step.Index, step.Lane)
+		}
+		step.Meet = recordedMeet(step.Meet, there)
+		if err := expect(byLane, step); err != nil {
+			return err
 		}
 		q.recorded = append(q.recorded, step)
 	}
@@ -210,6 +224,7 @@ func (q *Sequence) draw() (Step, bool) {
 	if q.lane.Gap > 0 {
 		step.Gap = time.Duration(q.rand.ExpFloat64() * float64(q.lane.Gap))
 	}
+	step.Meet = q.meetings.draw()
 	q.index++
 	return step, true
 }

@@ -24,7 +24,7 @@ var BadUnlock = register(&Detector{
 		var at []string
 		if _, i := r.After(" lock ("); i >= 0 {
 			for _, e := range r.events() {
-				if e.line > i && e.kind == frame {
+				if e.line > i && e.kind == framed {
 					at = append(at, e.fn)
 				}
 			}

@@ -5,6 +5,8 @@ package splat
 import (
 	"regexp"
 	"strings"
+
+	"plugstorm/harness/frame"
 )
 
 // Fault reads accesses to memory that isn't there.
@@ -36,7 +38,7 @@ func readFault(r *Report, f *Finding) {
 	f.Fatal, f.Blinds = true, true
 	s := r.faultStack()
 	f.Stack = s.all()
-	r.fault = bare(s.at)
+	r.fault = frame.Bare(s.at)
 	prefix := "BUG: unable to handle kernel paging request"
 	f.Type = TypeMemory
 	if nullRE.MatchString(r.Head()) || r.Has("BUG: Kernel NULL pointer dereference") {

@@ -5,6 +5,8 @@ package splat
 import (
 	"regexp"
 	"strings"
+
+	"plugstorm/harness/frame"
 )
 
 // HungTask reads khungtaskd's reports.
@@ -48,7 +50,7 @@ func readHungTask(r *Report, f *Finding) {
 	}
 	var where []string
 	for _, fn := range f.Stack {
-		if fn = bare(fn); len(where) < identityFrames && !isNoise(fn) && !containsAny(fn, blocking) {
+		if fn = frame.Bare(fn); len(where) < identityFrames && !isNoise(fn) && !containsAny(fn, blocking) {
 			where = append(where, fn)
 		}
 	}
@@ -62,7 +64,7 @@ func readHungTask(r *Report, f *Finding) {
 func hungAt(stack []string) string {
 	for _, fn := range stack {
 		if gathering.MatchString(fn) {
-			return bare(fn)
+			return frame.Bare(fn)
 		}
 	}
 	return ""
@@ -78,7 +80,7 @@ func hungIn(stack []string) string {
 	}
 	for _, fn := range stack {
 		if !containsAny(fn, blocking) {
-			return bare(fn)
+			return frame.Bare(fn)
 		}
 	}
 	return ""

@@ -2,7 +2,11 @@
 
 package splat
 
-import "regexp"
+import (
+	"regexp"
+
+	"plugstorm/harness/frame"
+)
 
 // KASAN reads the address sanitizer's reports.
 var KASAN = register(&Detector{
@@ -20,7 +24,7 @@ func closesRule(_ *Report, message string) bool { return ruleRE.MatchString(mess
 
 var (
 	ruleRE      = regexp.MustCompile(`^={40,}$`)
-	kasanRE     = regexp.MustCompile(`BUG: KASAN: ([a-z-]+(?: or [a-z-]+)?) in ` + symbol + `(?:\+0x|[ /]|$)`)
+	kasanRE     = regexp.MustCompile(`BUG: KASAN: ([a-z-]+(?: or [a-z-]+)?) in ` + frame.Name + `(?:\+0x|[ /]|$)`)
 	kasanOnRE   = regexp.MustCompile(`BUG: KASAN: ([a-z-]+) on address`)
 	accessRE    = regexp.MustCompile(`\b(Read|Write) (?:of size \d+|at addr )`)
 	kasanTextRE = regexp.MustCompile(`BUG: KASAN: ?(.*)`)

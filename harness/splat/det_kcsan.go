@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"plugstorm/harness/frame"
 )
 
 // KCSAN reads the concurrency sanitizer's reports.
@@ -29,7 +31,7 @@ var KCSAN = register(&Detector{
 		}
 		sides := strings.Split(m[2], " / ")
 		for i := range sides {
-			sides[i] = bare(strings.TrimSpace(offsetRE.ReplaceAllString(sides[i], "")))
+			sides[i] = frame.Bare(strings.TrimSpace(offsetRE.ReplaceAllString(sides[i], "")))
 		}
 		slices.Sort(sides)
 		sides = slices.Compact(sides)

@@ -2,7 +2,11 @@
 
 package splat
 
-import "regexp"
+import (
+	"regexp"
+
+	"plugstorm/harness/frame"
+)
 
 // KernelBug reads BUG and BUG_ON.
 var KernelBug = register(&Detector{
@@ -23,7 +27,7 @@ func readKernelBug(r *Report, f *Finding) {
 	f.Type, f.Fatal, f.Blinds = TypeBug, true, true
 	s := r.faultStack()
 	f.Stack = s.all()
-	r.fault = bare(s.at)
+	r.fault = frame.Bare(s.at)
 	switch {
 	case r.Has("kernel BUG at lib/list_debug.c"):
 		f.Type = TypeMemory

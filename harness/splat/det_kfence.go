@@ -2,7 +2,11 @@
 
 package splat
 
-import "regexp"
+import (
+	"regexp"
+
+	"plugstorm/harness/frame"
+)
 
 // KFENCE reads the electric fence's reports.
 var KFENCE = register(&Detector{
@@ -31,7 +35,7 @@ var KFENCE = register(&Detector{
 	},
 })
 
-var kfenceRE = regexp.MustCompile(`BUG: KFENCE: ([a-z -]+?) in ` + symbol + `(?:\+0x|[ /]|$)`)
+var kfenceRE = regexp.MustCompile(`BUG: KFENCE: ([a-z -]+?) in ` + frame.Name + `(?:\+0x|[ /]|$)`)
 
 type kfenceKind struct{ typ, family string }
 

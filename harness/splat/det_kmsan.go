@@ -2,7 +2,11 @@
 
 package splat
 
-import "regexp"
+import (
+	"regexp"
+
+	"plugstorm/harness/frame"
+)
 
 // KMSAN reads the memory sanitizer's reports.
 var KMSAN = register(&Detector{
@@ -34,7 +38,7 @@ var KMSAN = register(&Detector{
 })
 
 var (
-	kmsanRE    = regexp.MustCompile(`BUG: KMSAN: ([a-z-]+) in ` + symbol + `(?:\+0x|[ /]|$)`)
+	kmsanRE    = regexp.MustCompile(`BUG: KMSAN: ([a-z-]+) in ` + frame.Name + `(?:\+0x|[ /]|$)`)
 	infoleakRE = regexp.MustCompile(`^kernel-(?:\w+-)?infoleak$`)
 )
 
@@ -46,7 +50,7 @@ func (r *Report) looseFrames() []string {
 		if e.kind == trace || e.kind == located {
 			break
 		}
-		if e.kind == frame {
+		if e.kind == framed {
 			frames = append(frames, e.fn)
 		}
 	}

@@ -51,7 +51,7 @@ func (r *Report) plainStack(from int) []string {
 	var frames []string
 	next := from + 1
 	for _, e := range r.events() {
-		if e.line == next && e.kind == frame {
+		if e.line == next && e.kind == framed {
 			frames = append(frames, e.fn)
 			next++
 		}

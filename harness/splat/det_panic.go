@@ -5,6 +5,8 @@ package splat
 import (
 	"regexp"
 	"strings"
+
+	"plugstorm/harness/frame"
 )
 
 // Panic reads panics that nothing announced.
@@ -24,7 +26,7 @@ const InitDied = "kernel panic: Attempted to kill init!"
 
 var (
 	panicRE     = regexp.MustCompile(`Kernel panic - not syncing: ?(.*)`)
-	protectorRE = regexp.MustCompile(`Kernel stack is corrupted in: (?:(?:\[<)?[0-9a-f]{8,16}(?:>\])?$|` + symbol + `(?:\+0x|$))`)
+	protectorRE = regexp.MustCompile(`Kernel stack is corrupted in: (?:(?:\[<)?[0-9a-f]{8,16}(?:>\])?$|` + frame.Name + `(?:\+0x|$))`)
 	devErrorRE  = regexp.MustCompile(` for \S+ --- error -\d+.*`)
 )
 
@@ -80,7 +82,7 @@ func (f *Finding) stackOverflow() {
 func readStackProtector(f *Finding, text string) {
 	m := protectorRE.FindStringSubmatch(text)
 	if m != nil && m[1] != "" {
-		f.Title, f.Corrupted = "kernel panic: stack is corrupted in "+bare(m[1]), false
+		f.Title, f.Corrupted = "kernel panic: stack is corrupted in "+frame.Bare(m[1]), false
 		return
 	}
 	f.in("kernel panic: stack is corrupted", f.Stack, "stack_chk")

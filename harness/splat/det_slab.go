@@ -5,6 +5,8 @@ package splat
 import (
 	"regexp"
 	"strings"
+
+	"plugstorm/harness/frame"
 )
 
 // Slab reads the slab allocator's own complaints.
@@ -28,7 +30,7 @@ var Slab = register(&Detector{
 		f.Stack = r.traceStack(0)
 		f.Identity = "slab: " + m[1] + ": " + what
 		for _, fn := range f.Stack {
-			if fn = bare(fn); !isNoise(fn) {
+			if fn = frame.Bare(fn); !isNoise(fn) {
 				f.Identity += " < " + fn
 				break
 			}

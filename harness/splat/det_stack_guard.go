@@ -2,6 +2,8 @@
 
 package splat
 
+import "plugstorm/harness/frame"
+
 // StackGuard reads kernel stack overflows.
 var StackGuard = register(&Detector{
 	Name: "stack_guard",
@@ -13,7 +15,7 @@ var StackGuard = register(&Detector{
 		f.Type, f.Fatal, f.Blinds = TypeNone, true, true
 		s := r.faultStack()
 		f.Stack = s.all()
-		r.fault = bare(s.at)
+		r.fault = frame.Bare(s.at)
 		r.stalledIn(f, "BUG: stack guard page was hit", s.frames)
 		f.Identity = ""
 		f.stackOverflow()

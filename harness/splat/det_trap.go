@@ -5,6 +5,8 @@ package splat
 import (
 	"regexp"
 	"strings"
+
+	"plugstorm/harness/frame"
 )
 
 // Trap reads CPU exceptions other than page faults.
@@ -72,7 +74,7 @@ func readTrap(r *Report, f *Finding) {
 	f.Type, f.Fatal, f.Blinds = TypeDoS, true, true
 	s := r.faultStack()
 	f.Stack = s.all()
-	r.fault = bare(s.at)
+	r.fault = frame.Bare(s.at)
 	title := k.title
 	if title == "" {
 		title = dieRE.FindStringSubmatch(r.Head())[1]

@@ -5,6 +5,8 @@ package splat
 import (
 	"regexp"
 	"strings"
+
+	"plugstorm/harness/frame"
 )
 
 // Warning reads WARN_ON and its family.
@@ -22,7 +24,7 @@ var Warning = register(&Detector{
 // The three forms of the heading: before 2.6.39 without CPU, then
 // "WARNING: CPU: 1 PID: 2 at file:line func+0x..", since 6.18
 // "WARNING: file:line at func+0x.., CPU#1: comm/pid".
-var warningRE = regexp.MustCompile(`WARNING: (?:CPU: \d+ PID: \d+ )?(?:at )?(\S+?\.(?:[chSly]|rs)):\d+(?: at)? (?:` + symbol + `(?:\+0x[0-9a-f]+|\(|$)|0x0, CPU#)`)
+var warningRE = regexp.MustCompile(`WARNING: (?:CPU: \d+ PID: \d+ )?(?:at )?(\S+?\.(?:[chSly]|rs)):\d+(?: at)? (?:` + frame.Name + `(?:\+0x[0-9a-f]+|\(|$)|0x0, CPU#)`)
 
 var newWarnTaskRE = regexp.MustCompile(`CPU#(\d+): (.+/\d+)\s*$`)
 
@@ -51,7 +53,7 @@ var warningKinds = []warningKind{
 
 func readWarning(r *Report, f *Finding) {
 	m := warningRE.FindStringSubmatch(r.Head())
-	file, fn := m[1], bare(m[2])
+	file, fn := m[1], frame.Bare(m[2])
 	f.Type = TypeWarning
 	if t := newWarnTaskRE.FindStringSubmatch(r.Head()); t != nil {
 		f.setCPU(t[1])
@@ -61,7 +63,7 @@ func readWarning(r *Report, f *Finding) {
 	frames := s.all()
 	f.Stack = frames
 	if fn == "" { // 6.18 and later can't always tell
-		fn = bare(s.at)
+		fn = frame.Bare(s.at)
 	}
 	if len(frames) == 0 || frames[0] != fn {
 		f.Stack = append([]string{fn}, frames...)
@@ -103,10 +105,10 @@ func orCorrupted(fn string) string {
 func (r *Report) traced() bool {
 	registers := false
 	for _, e := range r.events() {
-		if e.kind == trace || registers && e.kind == frame {
+		if e.kind == trace || registers && e.kind == framed {
 			return true
 		}
-		registers = registers || e.register == "epc "
+		registers = registers || e.register == frame.RISCV
 	}
 	return false
 }

@@ -2,7 +2,11 @@
 
 package splat
 
-import "regexp"
+import (
+	"regexp"
+
+	"plugstorm/harness/frame"
+)
 
 // WorkqueueLeak reads reports about work functions that return in a bad state.
 var WorkqueueLeak = register(&Detector{
@@ -23,7 +27,7 @@ func readWorkqueueLeak(r *Report, f *Finding) {
 	fn := corrupted
 	for i := range r.lines {
 		if m := lastFunctionRE.FindStringSubmatch(r.lines[i].Message); m != nil {
-			fn = bare(m[1])
+			fn = frame.Bare(m[1])
 			break
 		}
 	}

@@ -5,6 +5,8 @@ package splat
 import (
 	"bytes"
 	"strings"
+
+	"plugstorm/harness/frame"
 )
 
 // Excerpt returns the messages of a complaint, prefixes stripped, lines of
@@ -48,7 +50,7 @@ const reportDepth = 8
 // Trim returns a stack without the frames at its top that only report.
 func Trim(stack []string) []string {
 	for i := min(len(stack), reportDepth) - 1; i >= 0; i-- {
-		if isNoise(bare(stack[i])) {
+		if isNoise(frame.Bare(stack[i])) {
 			return stack[i+1:]
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"strings"
 
+	"plugstorm/harness/frame"
 	"plugstorm/harness/waitfor"
 )
 
@@ -60,7 +61,7 @@ func explainBoot(log []byte, found []Finding) {
 		}
 		e, ok := told[part]
 		if !ok {
-			e = explanation{"hang: " + printable(part.Signature()), printable(part.Sentence())}
+			e = explanation{"hang: " + frame.Printable(part.Signature()), frame.Printable(part.Sentence())}
 			told[part] = e
 		}
 		f.Waits, f.Explain = part, e.sentence
@@ -104,6 +105,6 @@ func passOn(r *waitfor.Reader, l *Line) {
 		source = "user"
 	}
 	if !isHeartbeat(l.Message) {
-		r.Line(source, printable(l.Message))
+		r.Line(source, frame.Printable(l.Message))
 	}
 }

@@ -7,7 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
+
+	"plugstorm/harness/frame"
 )
 
 // corrupted stands in a title for a function that the report doesn't show.
@@ -29,7 +30,7 @@ func (f *Finding) in(prefix string, frames []string, own ...string) {
 		}
 	}
 	for _, top := range frames {
-		if top = bare(top); !isNoise(top) {
+		if top = frame.Bare(top); !isNoise(top) {
 			f.alt(prefix + " in " + top)
 			break
 		}
@@ -117,7 +118,7 @@ func (r *Report) finish(f *Finding) {
 		f.Stack = []string{}
 	}
 	for i, fn := range f.Stack {
-		f.Stack[i] = bare(fn)
+		f.Stack[i] = frame.Bare(fn)
 	}
 	f.Title = sanitize(f.Title)
 	if strings.Contains(f.Title, "[") && strayStamp.MatchString(f.Title) {
@@ -132,7 +133,7 @@ func (r *Report) finish(f *Finding) {
 	if f.Identity == "" {
 		f.Identity = identity(f, r.fault)
 	}
-	f.Identity, f.Task = printable(f.Identity), printable(f.Task)
+	f.Identity, f.Task = frame.Printable(f.Identity), frame.Printable(f.Task)
 }
 
 // who fills in task and CPU.
@@ -178,25 +179,11 @@ const maxTitle = 120
 
 // sanitize makes a title of one line that is the same in every run.
 func sanitize(title string) string {
-	title = strings.TrimSpace(printable(title))
+	title = strings.TrimSpace(frame.Printable(title))
 	if len(title) > maxTitle {
-		title = printable(title[:maxTitle])
+		title = frame.Printable(title[:maxTitle])
 	}
 	return title
-}
-
-// printable drops control characters and what isn't UTF-8: the text comes from
-// an untrusted guest and ends up in terminals and mails.
-func printable(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return s
-	}
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, ""))
 }
 
 // scrub replaces addresses and numbers in free text from the kernel.

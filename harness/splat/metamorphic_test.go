@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"plugstorm/harness/frame"
 )
 
 var (
@@ -274,7 +276,7 @@ func decisive(f Finding, line string) bool {
 	if ok && (e.kind == trace || e.kind == located || e.kind == interrupt) {
 		return true // which stack is the complaint's
 	}
-	if ok && (dispatchers.MatchString(bare(e.fn)) || crossCalls.MatchString(e.fn) || callsMapping(e.fn) || timerEntry.MatchString(e.fn)) {
+	if ok && (dispatchers.MatchString(frame.Bare(e.fn)) || crossCalls.MatchString(e.fn) || callsMapping(e.fn) || timerEntry.MatchString(e.fn)) {
 		return true // what called the function of a stall's title
 	}
 	if strings.Contains(l.Message, "already holding lock") {

@@ -2,7 +2,11 @@
 
 package splat
 
-import "regexp"
+import (
+	"regexp"
+
+	"plugstorm/harness/frame"
+)
 
 // A plumbingRule names frames that say nothing about a complaint when they
 // stand at the top of its stack: the complaint is named after the first frame
@@ -83,7 +87,7 @@ var plumbing = []plumbingRule{
 // isPlumbing reports whether the frame is skipped, by the list or by one of a
 // detector's own parts of names.
 func isPlumbing(fn string, own []string) bool {
-	fn = bare(fn)
+	fn = frame.Bare(fn)
 	for i := range plumbing {
 		if plumbing[i].names.MatchString(fn) {
 			return true
@@ -106,7 +110,7 @@ func isNoise(fn string) bool {
 func culprit(frames []string, own ...string) string {
 	for _, fn := range frames {
 		if !isPlumbing(fn, own) {
-			return bare(fn)
+			return frame.Bare(fn)
 		}
 	}
 	return ""

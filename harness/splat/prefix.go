@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
+
+	"plugstorm/harness/frame"
 )
 
 // lexUnstamped takes apart a line without printk's own time stamp: what it has
@@ -49,11 +51,7 @@ func stamped(usec int64, rest string) Line {
 // with ">" too, before an address.
 func cutQuotes(s string) string {
 	const address = 8 // hexadecimal digits at least
-	n := 1
-	for n < len(s) && isHex(s[n]) {
-		n++
-	}
-	if s[0] != '>' || n > address {
+	if s[0] != '>' || frame.HexDigits(s[1:]) >= address {
 		return s
 	}
 	for strings.HasPrefix(s, ">") {

@@ -81,7 +81,7 @@ func (r *Report) add(l Line) {
 	}
 	r.final = r.final || strings.Contains(l.Message, "stack backtrace:")
 	ev, isEvent := classify(l.Message)
-	if isEvent && (ev.kind == frame || ev.kind == doubtful) {
+	if isEvent && (ev.kind == framed || ev.kind == doubtful) {
 		r.frames++
 	}
 	if isEvent || looksReported(l.Message) || len(r.lines) == r.head+1 {

@@ -5,6 +5,8 @@ package splat
 import (
 	"regexp"
 	"strings"
+
+	"plugstorm/harness/frame"
 )
 
 // events reads all lines once and returns what matters for stacks.
@@ -30,8 +32,8 @@ func (r *Report) addCaller(next event) {
 		return
 	}
 	last := r.evs[len(r.evs)-1]
-	if last.from != "" && bare(last.from) != bare(next.fn) {
-		r.evs = append(r.evs, event{kind: frame, fn: last.from, line: last.line})
+	if last.from != "" && frame.Bare(last.from) != frame.Bare(next.fn) {
+		r.evs = append(r.evs, event{kind: framed, fn: last.from, line: last.line})
 	}
 }
 
@@ -63,7 +65,7 @@ func (r *Report) faultStack() stack {
 			}
 			if !named {
 				named = true
-				s.at, s.x86 = e.fn, e.x86() || e.fn == ""
+				s.at, s.x86 = e.fn, e.register.X86() || e.fn == ""
 				s.frames = nil // what came before was the way into the trap
 			}
 		case interrupt:
@@ -76,7 +78,7 @@ func (r *Report) faultStack() stack {
 				return s
 			}
 			traced = true
-		case frame:
+		case framed:
 			if injected(e.fn) && r.lines[0].Caller == "" {
 				return stack{}
 			}
@@ -100,7 +102,7 @@ func (r *Report) hollow() bool {
 				return true
 			}
 			empty = stackMarkRE.MatchString(r.lines[e.line].Message)
-		case frame, doubtful, interrupt:
+		case framed, doubtful, interrupt:
 			empty = false
 		}
 	}
@@ -124,7 +126,7 @@ func (r *Report) traceStack(from int) []string {
 				return frames
 			}
 			traced = true
-		case frame:
+		case framed:
 			if injected(e.fn) && r.lines[0].Caller == "" {
 				return nil
 			}

@@ -5,6 +5,8 @@ package splat
 import (
 	"regexp"
 	"slices"
+
+	"plugstorm/harness/frame"
 )
 
 // dispatchers are functions that hand over to one of many others. A CPU that
@@ -38,7 +40,7 @@ func (r *Report) stalledIn(f *Finding, prefix string, frames []string, own ...st
 	var kept []string
 	for _, fn := range frames {
 		if !isPlumbing(fn, own) {
-			kept = append(kept, bare(fn))
+			kept = append(kept, frame.Bare(fn))
 		}
 	}
 	full := dispatched(kept)
@@ -102,7 +104,7 @@ func (r *Report) through(from int) []string {
 		case e.line < from:
 		case e.kind == trace && len(frames) > 0:
 			return frames
-		case e.fn != "" && (e.kind == frame || e.kind == located):
+		case e.fn != "" && (e.kind == framed || e.kind == located):
 			frames = append(frames, e.fn)
 		}
 	}
@@ -118,7 +120,7 @@ var timerEntry = regexp.MustCompile(`apic_timer_interrupt|timer_interrupt$|^arch
 // that of a task that sleeps.
 func (r *Report) stalledStack() []string {
 	for _, e := range r.events() {
-		if e.kind != frame || !timerEntry.MatchString(e.fn) {
+		if e.kind != framed || !timerEntry.MatchString(e.fn) {
 			continue
 		}
 		frames := r.through(e.line + 1)

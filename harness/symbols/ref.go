@@ -5,6 +5,8 @@ package symbols
 import (
 	"strconv"
 	"strings"
+
+	"plugstorm/harness/frame"
 )
 
 // maxSymbol bounds a symbol's name in bytes (KSYM_NAME_LEN, include/linux/kallsyms.h).
@@ -53,10 +55,7 @@ func hexAt(s string) (value uint64, n int, ok bool) {
 	if !strings.HasPrefix(s, "0x") {
 		return 0, 0, false
 	}
-	n = 2
-	for n < len(s) && isHex(s[n]) {
-		n++
-	}
+	n = 2 + frame.HexDigits(s[2:])
 	value, err := strconv.ParseUint(s[2:n], 16, 64)
 	return value, n, err == nil
 }
@@ -72,16 +71,13 @@ func moduleAt(s string) (module string, n int) {
 	}
 	module = s[2:n]
 	if n < len(s) && s[n] == ' ' {
-		for n++; n < len(s) && isHex(s[n]); n++ {
-		}
+		n += 1 + frame.HexDigits(s[n+1:])
 	}
 	if module == "" || n >= len(s) || s[n] != ']' || len(module) > maxSymbol {
 		return "", 0
 	}
 	return module, n + 1
 }
-
-func isHex(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' }
 
 func isModuleByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'

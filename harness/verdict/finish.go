@@ -17,11 +17,11 @@ import (
 )
 
 func (j *judge) match(f splat.Finding) (*known.Issue, bool) {
-	if j.in.Known == nil {
+	if j.known == nil {
 		return nil, false
 	}
-	c := j.in.History.Case
-	return j.in.Known.Match(f, c.Machine, c.Kernel.Release)
+	c := j.record.Case
+	return j.known.Match(f, c.Machine, c.Kernel.Release)
 }
 
 // maxMinutes bounds PerMinute: a year. No run takes longer, but a damaged
@@ -66,6 +66,7 @@ func (j *judge) finish() {
 	}
 	slices.SortStableFunc(v.Findings, inOrder)
 	v.Rules = j.tally()
+	v.Overlap = j.overlaps.Table()
 	v.Why = j.doubts()
 	switch {
 	case slices.ContainsFunc(v.Findings, func(f Finding) bool { return f.Known == "" }):
@@ -91,14 +92,14 @@ func (j *judge) doubts() []string {
 	if !j.ended {
 		why = append(why, "the record stops before the run's end")
 	}
-	if j.in.History.Cut {
+	if j.record.Cut {
 		why = append(why, "the last line of the history is cut off")
 	}
 	if j.done == 0 {
 		why = append(why, "no op was done")
 	}
 	for _, g := range j.guests {
-		log, ok := j.in.Consoles[g.Number]
+		log, ok := j.consoles[g.Number]
 		if !ok {
 			why = append(why, fmt.Sprintf("the console of guest %d is missing", g.Number))
 		} else if n := len(g.marks); n > 0 && g.marks[n-1].offset >= int64(len(log)) {

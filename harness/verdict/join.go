@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"plugstorm/harness/op"
+	"plugstorm/harness/overlap"
 	"plugstorm/harness/rules"
 )
 
@@ -32,7 +33,9 @@ func Join(parts []Part) *Verdict {
 		PerMinute: joinPace(parts), Workloads: map[string]uint64{}, Rules: joinRules(parts),
 	}
 	var statuses []Status
+	var overlaps []*overlap.Table
 	for _, p := range parts {
+		overlaps = append(overlaps, p.Verdict.Overlap)
 		statuses = append(statuses, p.Verdict.Status)
 		for _, why := range p.Verdict.Why {
 			all.Why = append(all.Why, inSlot(p.Slot, why))
@@ -49,7 +52,7 @@ func Join(parts []Part) *Verdict {
 			all.Workloads[name] += rounds
 		}
 	}
-	all.Status = Merge(statuses...)
+	all.Status, all.Overlap = Merge(statuses...), overlap.Join(overlaps...)
 	return all
 }
 

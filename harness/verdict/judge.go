@@ -13,24 +13,60 @@ import (
 	"plugstorm/harness/agent"
 	"plugstorm/harness/blame"
 	"plugstorm/harness/history"
+	"plugstorm/harness/known"
 	"plugstorm/harness/op"
+	"plugstorm/harness/overlap"
 	"plugstorm/harness/schedule"
 	"plugstorm/harness/splat"
 )
 
 // Judge reads a run's record and says what it showed.
 func Judge(in Input) *Verdict {
-	j := &judge{
-		in: in,
+	h := Begin(in.Known)
+	h.judge.record.Case = in.History.Case
+	for _, e := range in.History.Events {
+		h.Event(e)
+	}
+	return h.Verdict(in.History.Cut, in.Consoles)
+}
+
+// A Hearing judges a record that comes event by event, so that memory doesn't
+// grow with its length (but for what the steps and console marks of a run are
+// about: some megabytes an hour).
+type Hearing struct{ judge *judge }
+
+// Begin begins a hearing. The set of known issues may be nil.
+func Begin(set *known.Set) *Hearing {
+	return &Hearing{&judge{
+		known: set,
 		verdict: &Verdict{
 			Findings: []Finding{}, Ops: map[string]*Counts{}, Guests: []Guest{},
 			PerMinute: []int{}, Workloads: map[string]uint64{},
 		},
-		guests: map[int]*guestTrace{},
-		found:  map[string]int{},
+		guests:   map[int]*guestTrace{},
+		found:    map[string]int{},
+		overlaps: overlap.NewCounter(),
+	}}
+}
+
+// Event takes the record's next event.
+func (h *Hearing) Event(e history.Event) {
+	if e.Type == history.RunStart && e.Case != nil {
+		h.judge.record.Case = *e.Case
 	}
-	for _, e := range in.History.Events {
-		j.event(e)
+	if e.Disowned {
+		h.judge.guest(e.Guest).disowned = true
+	}
+	h.judge.event(e)
+}
+
+// Verdict ends the hearing. cut says that the record's last line was
+// incomplete, consoles are the console logs by guest.
+func (h *Hearing) Verdict(cut bool, consoles map[int][]byte) *Verdict {
+	j := h.judge
+	j.record.Cut, j.consoles = cut, consoles
+	for _, see := range j.sightings {
+		see()
 	}
 	for _, number := range slices.Sorted(maps.Keys(j.guests)) {
 		j.consoleFindings(number, j.guests[number])
@@ -40,13 +76,19 @@ func Judge(in Input) *Verdict {
 }
 
 type judge struct {
-	in      Input
-	verdict *Verdict
-	guests  map[int]*guestTrace
-	found   map[string]int // index in verdict.Findings by identity
-	ended   bool           // the run came to its planned end
-	done    int            // steps of the schedule that were done
-	firstUp time.Duration
+	known    *known.Set
+	record   history.History // without events
+	consoles map[int][]byte
+	verdict  *Verdict
+	guests   map[int]*guestTrace
+	found    map[string]int // index in verdict.Findings by identity
+	ended    bool           // the run came to its planned end
+	done     int            // steps of the schedule that were done
+	firstUp  time.Duration
+
+	overlaps *overlap.Counter
+
+	sightings []func() // what events showed, to be filed in their order
 }
 
 // A guestTrace is what the history says of one guest.
@@ -56,7 +98,9 @@ type guestTrace struct {
 	marks          []mark        // by offset
 	host           []sample      // by time
 	steps          map[int]*stepTrace
-	rules          *ruleTrace // nil: the checker was not to be there
+	rules          *ruleTrace     // nil: the checker was not to be there
+	stuck          *history.Event // tasks stayed blocked, and nothing shows a cycle
+	disowned       bool           // it went on from a damaged snapshot: nothing that it shows is the kernel's
 }
 
 // A mark says when the console byte at offset came.
@@ -82,6 +126,7 @@ func (j *judge) guest(number int) *guestTrace {
 
 // event takes one line of the history in.
 func (j *judge) event(e history.Event) {
+	j.overlaps.Add(e)
 	switch e.Type {
 	case history.GuestStart:
 		g := j.guest(e.Guest)
@@ -116,7 +161,9 @@ func (j *judge) event(e history.Event) {
 			g.blind = e.At
 		}
 	case history.Silent:
-		j.own(e, "the guest went silent", "harness:silent")
+		j.sight(e, own(e, "the guest went silent", "harness:silent"))
+	case history.Stuck:
+		j.sightings = append(j.sightings, func() { j.stuck(e) })
 	case history.Workload:
 		var stats agent.WorkloadStats
 		if json.Unmarshal([]byte(e.Text), &stats) == nil {
@@ -153,16 +200,22 @@ func (j *judge) stepEnd(e history.Event) {
 	step.end = e.At
 	j.count(e, step)
 	if e.Outcome == op.Hung {
-		j.own(e, "hung step: "+step.kind, "harness:hung:"+step.kind)
+		j.sight(e, own(e, "hung step: "+step.kind, "harness:hung:"+step.kind))
 	}
 }
 
-// own adds a finding of the harness's own: what the guest's console can't say.
-func (j *judge) own(e history.Event, title, identity string) {
-	j.add(e.Guest, e.At, splat.Finding{
+// own is a finding of the harness's own: what the guest's console can't say.
+func own(e history.Event, title, identity string) splat.Finding {
+	return splat.Finding{
 		Title: title, Type: splat.TypeHang, Detector: "harness", Identity: identity,
 		Stack: []string{}, CPU: -1, Start: -1, End: -1, Text: e.Text,
-	})
+	}
+}
+
+// sight files what an event shows, at the end of the hearing: a later event may
+// say that nothing of this guest counts.
+func (j *judge) sight(e history.Event, f splat.Finding) {
+	j.sightings = append(j.sightings, func() { j.add(e.Guest, e.At, f) })
 }
 
 // ownEnds are QEMU's reasons (SHUTDOWN event) that mean that the guest ended
@@ -180,7 +233,7 @@ func (j *judge) guestEnd(e history.Event) {
 		g.Blind = e.At - g.blind
 	}
 	if title, ok := ownEnds[e.Shutdown]; ok {
-		j.add(e.Guest, e.At, splat.Finding{
+		j.sight(e, splat.Finding{
 			Title: title, Type: splat.TypeReboot, Detector: "harness", Identity: "harness:" + e.Shutdown,
 			Fatal: true, Stack: []string{}, CPU: -1, Start: -1, End: -1, Text: e.Text,
 		})
@@ -194,9 +247,11 @@ func AboutKernel(f splat.Finding) bool {
 	return f.Type != splat.TypeLostSight && f.Title != splat.InitDied
 }
 
-// consoleFindings reads a guest's console log.
+// consoleFindings reads a guest's console log. That its tasks were stuck is a
+// finding by itself only if the kernel has not said so.
 func (j *judge) consoleFindings(number int, g *guestTrace) {
-	for _, f := range splat.Find(j.in.Consoles[number]) {
+	explained := false
+	for _, f := range splat.Find(j.consoles[number]) {
 		at := g.when(f.Start)
 		switch {
 		case f.Type == splat.TypeLostSight:
@@ -206,9 +261,30 @@ func (j *judge) consoleFindings(number int, g *guestTrace) {
 			// translation that TCG mixed up all look like this.
 			j.fault(at, fmt.Sprintf("guest %d: PID 1, our agent, died", number), "read the end of its console; replay under KVM if you can")
 		default:
+			explained = explained || f.Type == splat.TypeHang
 			j.add(number, at, f)
 		}
 	}
+	if g.stuck != nil && !explained {
+		j.add(number, g.stuck.At, own(*g.stuck, "tasks stay blocked after the storm", "harness:stuck"))
+	}
+}
+
+// stuck takes in that tasks don't go on. If the kernel showed what they wait
+// for, its answer is read again.
+func (j *judge) stuck(e history.Event) {
+	if e.Stuck == nil {
+		return
+	}
+	g := j.guest(e.Guest)
+	console := j.consoles[e.Guest]
+	if from, to := e.Stuck.From, e.Stuck.To; 0 <= from && from < to && to <= int64(len(console)) {
+		if f, ok := splat.Deadlock(console[from:to], e.Stuck.PIDs); ok {
+			j.add(e.Guest, e.At, f)
+			return
+		}
+	}
+	g.stuck = &e
 }
 
 // fault files something that is not known to be the kernel's.
@@ -227,7 +303,7 @@ func (g *guestTrace) when(offset int64) time.Duration {
 
 // add files a sighting under its identity.
 func (j *judge) add(number int, at time.Duration, f splat.Finding) {
-	if j.excuse(number, at, f) {
+	if j.guest(number).disowned || j.excuse(number, at, f) {
 		return
 	}
 	if i, ok := j.found[f.Identity]; ok {

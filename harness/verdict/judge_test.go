@@ -3,6 +3,7 @@
 package verdict_test
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"plugstorm/harness/history"
 	"plugstorm/harness/op"
+	"plugstorm/harness/splat"
 	"plugstorm/harness/verdict"
 )
 
@@ -95,6 +97,45 @@ func TestSightings(t *testing.T) {
 	}
 }
 
+// TestStuckExplained: where the kernel says which tasks hang, that is the finding.
+func TestStuckExplained(t *testing.T) {
+	f := only(t, begin().guest(1, 1).at(50, history.Event{Type: history.Stuck, Guest: 1, Stuck: &history.Tasks{PIDs: []int{41}, For: 15 * second}}).say(1, 60, hungTask).judge())
+	if f.Type != splat.TypeHang || f.Detector == "harness" {
+		t.Errorf("%+v", f)
+	}
+}
+
+// TestDeadlock: what the kernel showed of tasks that stand still is judged from
+// the console; a part of it that isn't there proves nothing, and hides nothing.
+func TestDeadlock(t *testing.T) {
+	said, err := os.ReadFile("../run/testdata/console/abba.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name     string
+		pids     []int
+		cut      int64 // from the end
+		identity string
+	}{
+		{"whole", []int{98, 99}, 0, "hang: deadlock/first: mutex deadlock_b in deadlock_abba_first -> deadlock/second: mutex deadlock_a in deadlock_abba_second"},
+		{"one may have run", []int{98}, 0, "harness:stuck"},
+		{"beyond its end", []int{98, 99}, -1, "harness:stuck"},
+		{"before its end", []int{98, 99}, 1 << 30, "harness:stuck"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := begin().guest(1, 1)
+			from := int64(len(r.consoles[1]))
+			r.say(1, 40, string(said))
+			to := int64(len(r.consoles[1])) - tt.cut
+			f := only(t, r.at(50, history.Event{Type: history.Stuck, Guest: 1, Stuck: &history.Tasks{PIDs: tt.pids, From: from, To: to}}).judge())
+			if f.Identity != tt.identity || f.Type != splat.TypeHang || f.At != 49*second {
+				t.Errorf("%+v", f)
+			}
+		})
+	}
+}
+
 // TestOwnFindings: what the console can't say is a finding as well.
 func TestOwnFindings(t *testing.T) {
 	for _, tt := range []struct {
@@ -106,6 +147,8 @@ func TestOwnFindings(t *testing.T) {
 			begin().guest(1, 1).step(1, 20, 50, addDIMM("dimm0"), op.Hung)},
 		{"silent", "the guest went silent", "HANG", "harness:silent", false,
 			begin().guest(1, 1).at(50, history.Event{Type: history.Silent, Guest: 1, Text: "no heartbeat for 39s"})},
+		{"stuck", "tasks stay blocked after the storm", "HANG", "harness:stuck", false,
+			begin().guest(1, 1).at(50, history.Event{Type: history.Stuck, Guest: 1, Stuck: &history.Tasks{PIDs: []int{10}, For: 15 * second}})},
 		{"reset", "unexpected reboot", "REBOOT", "harness:guest-reset", true, begin().guest(1, 1).end(1, 50, "guest-reset")},
 		{"shutdown", "unexpected shutdown", "REBOOT", "harness:guest-shutdown", true, begin().guest(1, 1).end(1, 50, "guest-shutdown")},
 		{"panic", "the guest told QEMU of a panic", "REBOOT", "harness:guest-panic", true, begin().guest(1, 1).end(1, 50, "guest-panic")},

@@ -42,6 +42,13 @@ const bootLog = "[    0.000000][    T0] Linux version 6.12.117-plugstorm\n[    4
 // lostSight is lockdep's word that it is out of memory.
 const lostSight = "[    5.000000][   T12] BUG: MAX_LOCKDEP_ENTRIES too low!\n[    5.000001][   T12] turning off the locking correctness validator.\n"
 
+// hungTask is khungtaskd's report of one task.
+const hungTask = "[   30.1][   T20] INFO: task kcompactd1:41 blocked for more than 10 seconds.\n" +
+	"[   30.1][   T20]       Not tainted 6.12.117-plugstorm #1\n" +
+	"[   30.1][   T20] \"echo 0 > /proc/sys/kernel/hung_task_timeout_secs\" disables this message.\n" +
+	"[   30.1][   T20] task:kcompactd1      state:D stack:0     pid:41    tgid:41    ppid:2      flags:0x00004000\n" +
+	"[   30.1][   T20] Call Trace:\n[   30.1][   T20]  <TASK>\n[   30.1][   T20]  __schedule+0x1/0x2\n[   30.1][   T20]  get_online_mems+0x1/0x2\n[   30.1][   T20]  kcompactd+0x1/0x2\n[   30.1][   T20]  </TASK>\n"
+
 // step makes a step of a kind from the kind's arguments in JSON.
 func step(lane, kind, args string) *schedule.Step {
 	var s schedule.Step

@@ -41,10 +41,12 @@ func (g *guestTrace) starved(at time.Duration) float64 {
 // excuse files a complaint about time from a starved guest as the host's
 // fault, and reports whether it did. Other complaints are as true on a busy
 // host as on an idle one, and so is a cycle of tasks that wait for each other:
-// no amount of time ends it.
+// no amount of time ends it. Tasks that were stuck after the storm had time, by
+// the tempo that the guest had then, with nobody asking anything of it.
 func (j *judge) excuse(number int, at time.Duration, f splat.Finding) bool {
-	share := j.guest(number).starved(at)
-	proven := f.Waits != nil && len(f.Waits.Cycle) > 0
+	g := j.guest(number)
+	share := g.starved(at)
+	proven := f.Waits != nil && len(f.Waits.Cycle) > 0 || g.stuck != nil && at >= g.stuck.At
 	if f.Type != splat.TypeHang || proven || share <= starvedShare {
 		return false
 	}

@@ -19,6 +19,9 @@ func TestStarved(t *testing.T) {
 		return r.at(at, history.Event{Type: history.Host, Guest: guest, Starved: share})
 	}
 	hung := func() *record { return clean().step(1, 70, 100, addDIMM("dimm1"), op.Hung) }
+	stuck := func() *record {
+		return clean().at(100, history.Event{Type: history.Stuck, Guest: 1, Stuck: &history.Tasks{PIDs: []int{41}, For: 15 * second}})
+	}
 	silent := clean().at(100, history.Event{Type: history.Silent, Guest: 1, Text: "no heartbeat"})
 	stall := clean().say(1, 100, "[   98.000000][    C1] watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [kworker/1:2:77]\n")
 	abba, err := os.ReadFile("../splat/testdata/hung_task/x86-abba.txt")
@@ -43,6 +46,9 @@ func TestStarved(t *testing.T) {
 		{"starved long after", host(hung(), 1, 120, 0.9), verdict.Found},
 		{"another guest starved", host(hung(), 2, 99, 0.9), verdict.Found},
 		{"tasks that wait for each other", host(clean().say(1, 100, deadlock), 1, 99, 0.9), verdict.Found},
+		{"tasks stuck after the storm", host(stuck(), 1, 99, 0.9), verdict.Found},
+		{"a hung task after that", host(stuck().say(1, 101, hungTask), 1, 99, 0.9), verdict.Found},
+		{"a hung task before that", host(clean().say(1, 98, hungTask).step(1, 70, 100, addDIMM("dimm1"), op.Done), 1, 97, 0.9), verdict.Unknown},
 		{"a complaint that has nothing to do with time", host(clean().say(1, 100, warning("f")), 1, 99, 0.9), verdict.Found},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -67,6 +67,9 @@ func TestStatus(t *testing.T) {
 			why: []string{"hypervisor: QEMU died: signal: killed"}},
 		{name: "a complaint in a record that stops", record: clean().say(1, 20, warning("f")).without(history.RunEnd), want: verdict.Found,
 			why: []string{"the record stops before the run's end"}},
+		{name: "a complaint of a guest whose snapshot was damaged", want: verdict.Unknown,
+			record: clean().say(1, 20, warning("f")).step(1, 20, 50, addDIMM("dimm1"), op.Hung).at(51, disowned).at(52, qemuDied),
+			why:    []string{"hypervisor: QEMU died: signal: killed"}},
 		{name: "a hung step", record: clean().step(1, 20, 50, addDIMM("dimm1"), op.Hung), want: verdict.Found},
 		{name: "a silent guest", record: clean().at(50, history.Event{Type: history.Silent, Guest: 1}), want: verdict.Found},
 		{name: "a reboot", record: clean().without(history.GuestEnd).end(1, 60, "guest-reset"), want: verdict.Found},
@@ -91,6 +94,9 @@ func TestStatus(t *testing.T) {
 		})
 	}
 }
+
+// disowned says that what guest 1 showed before doesn't count either.
+var disowned = history.Event{Type: history.Snapshot, Guest: 1, Disowned: true, Text: "damaged"}
 
 // onlySetup is a run whose scenario started its workloads and did nothing else.
 func onlySetup() *record {

@@ -10,6 +10,7 @@ import (
 	"plugstorm/harness/history"
 	"plugstorm/harness/known"
 	"plugstorm/harness/op"
+	"plugstorm/harness/overlap"
 	"plugstorm/harness/rules"
 	"plugstorm/harness/splat"
 )
@@ -65,6 +66,7 @@ type Verdict struct {
 	PerMinute []int              `json:"ops_per_minute"`      // finished steps in each minute of the storm
 	Workloads map[string]uint64  `json:"workloads,omitempty"` // completed rounds, by name
 	Rules     *rules.Tally       `json:"rules,omitempty"`     // nil: none were to be checked
+	Overlap   *overlap.Table     `json:"overlap"`             // which ops were under way at the same time
 }
 
 // A Finding is a complaint with its place in the run. Sightings with one

@@ -22,7 +22,7 @@ func (j *judge) zones(e history.Event) {
 		return
 	}
 	for _, c := range complaints {
-		j.add(e.Guest, e.At, splat.Finding{
+		j.sight(e, splat.Finding{
 			Title: c.Title(), Type: splat.TypeZone, Detector: "harness", Identity: c.Identity(),
 			Stack: []string{}, CPU: -1, Start: -1, End: -1, Text: c.Text,
 		})

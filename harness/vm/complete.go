@@ -27,7 +27,7 @@ func (v *VM) Complete(ctx context.Context) error {
 		return nil
 	}
 	var cpus agent.CPUsReply
-	if err := v.Agent.Call(ctx, agent.MethodCPUs, nil, &cpus); err != nil {
+	if err := v.Agent.Call(ctx, agent.MethodCPUs, agent.CPUsParams{}, &cpus); err != nil {
 		return err
 	}
 	for _, cpu := range cpus.Present {

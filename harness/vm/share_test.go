@@ -104,7 +104,7 @@ func TestCheckShared(t *testing.T) {
 	if err := fresh().Check(t.Context()); err != nil {
 		t.Errorf("whole: %v", err)
 	}
-	for file, text := range map[string]string{stateFile: "the stat", devicesFile: "devicez", memoryFile: "some memora", BootLog: "boo"} {
+	for file, text := range map[string]string{stateFile: "the stat", devicesFile: "devicez", memoryFile: "some memora"} {
 		s := fresh()
 		if err := os.WriteFile(filepath.Join(s.Dir, file), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -37,6 +37,7 @@ type Snapshot struct {
 	Console int64     `json:"console"` // bytes of BootLog
 	Pace    Pace      `json:"pace"`
 	Shared  *Shared   `json:"shared,omitempty"` // nil: guests read the state
+	Primed  bool      `json:"primed"`           // what its run sets up in all of its guests was set up before it was saved
 }
 
 // fileMigration is the first QEMU that migrates to and from "file:".
@@ -57,12 +58,13 @@ func CanSnapshot(m *Machine, a Accel, v Version) error {
 }
 
 // Save stops a guest, has judge look at what its console said until then, saves
-// it into dir, which is there and empty, and lets it go on. judge may refuse;
-// nothing is saved then. The error says nothing about the guest: if it can't go
-// on, its steps will tell.
-func (v *VM) Save(ctx context.Context, dir, name string, pace Pace, judge func(console []byte) error) (s *Snapshot, err error) {
+// it into s.Dir, which is there and empty, and lets it go on. Of s it takes Name,
+// Pace and Primed, and fills in the rest. judge may refuse; nothing is saved
+// then. The error says nothing about the guest: if it can't go on, its steps will
+// tell.
+func (v *VM) Save(ctx context.Context, s *Snapshot, judge func(console []byte) error) (err error) {
 	if err := v.stopSettled(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	defer func() {
 		on, cancel := context.WithTimeout(context.WithoutCancel(ctx), quitGrace)
@@ -72,16 +74,16 @@ func (v *VM) Save(ctx context.Context, dir, name string, pace Pace, judge func(c
 	// QEMU writes the log before the guest sees its byte taken, so all is there.
 	console, err := os.ReadFile(filepath.Join(v.Spec.Dir, ConsoleLog))
 	if err != nil {
-		return nil, blame.On(blame.Host, err, "")
+		return blame.On(blame.Host, err, "")
 	}
 	if err := judge(console); err != nil {
-		return nil, err
+		return err
 	}
-	if err := qmp.SaveState(ctx, v.Monitor, filepath.Join(dir, stateFile)); err != nil {
-		return nil, err
+	if err := qmp.SaveState(ctx, v.Monitor, filepath.Join(s.Dir, stateFile)); err != nil {
+		return err
 	}
-	s = &Snapshot{Dir: dir, Name: name, Made: time.Now().UTC(), Console: int64(len(console)), Pace: pace}
-	return s, s.write(ctx, dir, console)
+	s.Made, s.Console = time.Now().UTC(), int64(len(console))
+	return s.write(ctx, s.Dir, console)
 }
 
 const (
@@ -140,7 +142,7 @@ func (s *Snapshot) write(ctx context.Context, dir string, console []byte) error 
 }
 
 // OpenSnapshot reads what a snapshot says of itself. What it returns is not
-// checked yet.
+// checked yet, except for the sizes of its files.
 func OpenSnapshot(dir string) (*Snapshot, error) {
 	data, err := os.ReadFile(filepath.Join(dir, SnapshotFile))
 	if err != nil {
@@ -149,6 +151,15 @@ func OpenSnapshot(dir string) (*Snapshot, error) {
 	s := &Snapshot{Dir: dir}
 	if err := json.Unmarshal(data, s); err != nil {
 		return nil, blame.Errorf(blame.Host, "", "%s: %w", filepath.Join(dir, SnapshotFile), err)
+	}
+	for file, bytes := range map[string]int64{stateFile: s.Bytes, BootLog: s.Console} {
+		info, err := os.Stat(filepath.Join(dir, file))
+		if err != nil {
+			return nil, blame.On(blame.Host, err, "")
+		}
+		if info.Size() != bytes {
+			return nil, blame.Errorf(blame.Host, "", "%w: its %s has %d bytes instead of %d", errDamaged, file, info.Size(), bytes)
+		}
 	}
 	return s, nil
 }
@@ -160,23 +171,11 @@ func (s *Snapshot) Patience(m *Machine, load float64) float64 { return s.Pace.sl
 // errDamaged says that a snapshot isn't what was saved.
 var errDamaged = errors.New("it is not what was saved")
 
-// Check reads the whole snapshot and compares it with what was saved.
+// Check reads the whole state and compares it with what was saved.
 func (s *Snapshot) Check(ctx context.Context) error {
-	check := s.checkState
 	if s.Shared != nil {
-		check = s.checkShared
+		return s.checkShared(ctx)
 	}
-	if err := check(ctx); err != nil {
-		return err
-	}
-	info, err := os.Stat(filepath.Join(s.Dir, BootLog))
-	if err != nil || info.Size() != s.Console {
-		return blame.Errorf(blame.Host, "", "%w: its %s is damaged", errDamaged, BootLog)
-	}
-	return nil
-}
-
-func (s *Snapshot) checkState(ctx context.Context) error {
 	bytes, digest, err := sum(ctx, filepath.Join(s.Dir, stateFile))
 	if err != nil {
 		return err
@@ -209,25 +208,20 @@ func sum(ctx context.Context, file string) (int64, string, error) {
 	}
 }
 
-// Restore starts a guest from a snapshot and makes it prove itself: the state
-// is what was saved, QEMU takes it, the agent answers, a timer of the kernel's
-// runs out, random numbers and clocks are fresh. ctx bounds all of that; load is
-// HostLoad. Any error means that the snapshot is not to be trusted, unless ctx
-// was cancelled; nothing runs then.
+// Restore starts a guest from a snapshot and makes it prove itself: QEMU takes
+// the state, the agent answers, a timer of the kernel's runs out, random numbers
+// and clocks are fresh. ctx bounds all of that; load is HostLoad. Any error means
+// that the snapshot is not to be trusted, unless ctx was cancelled; nothing runs
+// then. That the state is what was saved is for the caller to Check: it takes a
+// tenth of a second, for which the guest need not wait, and nothing that it does
+// counts before.
 func Restore(ctx context.Context, b *Backend, spec Spec, s *Snapshot, load float64) (*VM, agent.Hello, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	checked := make(chan error, 1)
-	go func() { checked <- s.Check(ctx) }() // while QEMU reads it
 	spec.Incoming, spec.Mapped = filepath.Join(s.Dir, stateFile), s.mapped()
 	v, err := b.Start(ctx, spec)
 	if err != nil {
-		return nil, agent.Hello{}, errors.Join(err, <-checked)
+		return nil, agent.Hello{}, err
 	}
 	hello, err := v.awaken(ctx, s, load)
-	if err == nil {
-		err = <-checked
-	}
 	if err != nil {
 		v.Close()
 		return nil, agent.Hello{}, err

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"plugstorm/harness/frame"
 	"plugstorm/harness/lockdep"
 )
 
@@ -139,7 +140,7 @@ func (n *node) acquiring(locks []lockdep.Lock) int {
 		if n.object.Kind.isLock() && n.object.Name != "" && n.object.Name != lockName(l) {
 			continue
 		}
-		if slices.ContainsFunc(near, func(f frame) bool { return f.fn == bare(l.At) }) {
+		if slices.ContainsFunc(near, func(f frame.Frame) bool { return f.Func == frame.Bare(l.At) }) {
 			return i
 		}
 	}
@@ -168,7 +169,7 @@ func keysOf(l *lockdep.Lock) []string {
 func (b *builder) addHolds(t *task, n *node, locks []lockdep.Lock) {
 	for i := range locks {
 		l := &locks[i]
-		if strings.HasPrefix(l.Class, "(w") || lent(l.Class, bare(l.At)) {
+		if strings.HasPrefix(l.Class, "(w") || lent(l.Class, frame.Bare(l.At)) {
 			continue
 		}
 		h := &hold{Object: Object{Lock, lockName(l), modeOf(l)}, task: t.name(), of: n, keys: keysOf(l), last: i == len(locks)-1}
@@ -207,7 +208,7 @@ func (n *node) key() (key string, sure bool) {
 // single reports whether a class has one lock only: its name is then a
 // variable's, and not an expression.
 func single(class string) bool {
-	return isSymbol(class)
+	return frame.IsName(class)
 }
 
 // graph makes the result.
@@ -216,13 +217,13 @@ func (b *builder) graph() *Graph {
 	for _, n := range b.nodes {
 		w := Wait{Task: n.name(), Object: n.object, By: n.by, Worker: n.worker, Kthread: n.kthread}
 		if n.site < len(n.stack) {
-			w.Site = n.stack[n.site].fn
+			w.Site = n.stack[n.site].Func
 		}
 		for _, h := range n.holds {
 			w.Holds = append(w.Holds, h.Object)
 		}
 		for _, f := range n.stack {
-			w.Stack = append(w.Stack, f.fn)
+			w.Stack = append(w.Stack, f.Func)
 		}
 		g.Waits = append(g.Waits, w)
 	}

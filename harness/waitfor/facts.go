@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"plugstorm/harness/frame"
 	"plugstorm/harness/lockdep"
 )
 
@@ -42,7 +43,7 @@ var acquirersAt = func() map[string]*table[Mode] {
 // modeOf returns the mode in which a listed lock is held, or "".
 func modeOf(l *lockdep.Lock) Mode {
 	if t := acquirersAt[lockName(l)]; t != nil {
-		mode, _ := t.find(bare(l.At))
+		mode, _ := t.find(frame.Bare(l.At))
 		return mode
 	}
 	switch l.Mode {
@@ -83,11 +84,11 @@ var implications = []implication{
 }
 
 // implied returns the locks that a task holds because of where it is.
-func implied(stack []frame) []Object {
+func implied(stack []frame.Frame) []Object {
 	var held []Object
 	for i := len(stack) - 1; i >= 0; i-- {
 		for _, imp := range implications {
-			if imp.function != stack[i].fn {
+			if imp.function != stack[i].Func {
 				continue
 			}
 			for _, l := range imp.locks {
@@ -128,10 +129,10 @@ var servants = []servant{
 const nearCaller = 2
 
 // servantOf returns the name of the thread or work function that is waited for.
-func servantOf(kind Kind, stack []frame, site int) string {
+func servantOf(kind Kind, stack []frame.Frame, site int) string {
 	for i := site; i < len(stack) && i <= site+nearCaller; i++ {
 		for _, s := range servants {
-			if s.kind == kind && s.caller == stack[i].fn {
+			if s.kind == kind && s.caller == stack[i].Func {
 				return s.name
 			}
 		}

@@ -5,6 +5,8 @@ package waitfor
 import (
 	"slices"
 	"strings"
+
+	"plugstorm/harness/frame"
 )
 
 // settleLocks works out, lock by lock, what lists don't say: the kind and the
@@ -160,7 +162,7 @@ func (b *builder) ahead(n *node, key string) []*node {
 func (b *builder) inSysfs(n *node) []Block {
 	var users []Block
 	for _, c := range b.nodes {
-		if c != n && slices.ContainsFunc(c.stack, func(f frame) bool { return strings.HasPrefix(f.fn, "kernfs_fop_") }) {
+		if c != n && slices.ContainsFunc(c.stack, func(f frame.Frame) bool { return strings.HasPrefix(f.Func, "kernfs_fop_") }) {
 			users = append(users, Block{c.name(), Inferred, Read})
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"plugstorm/harness/frame"
 )
 
 // Bounds on what an input can make a Reader keep.
@@ -42,7 +44,7 @@ type task struct {
 	state   byte // as printed: D, S, R, ...; 0 if it was only listed
 	kthread bool
 	worker  string // function of its work item
-	stack   []frame
+	stack   []frame.Frame
 	dumped  int // Reader.clock of the stack
 
 	locks   []string // as printed, without "#0: "

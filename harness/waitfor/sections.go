@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"plugstorm/harness/frame"
 )
 
 // maxKept bounds a line that something of is kept of.
@@ -26,16 +28,12 @@ func (r *Reader) stackLine(s *section, message string) bool {
 	case m == "</IRQ>", m == "</NMI>":
 		t.stack = nil // this far it was the interrupt's
 	default:
-		if at, user, ok := interrupted(m); ok {
-			s.done = s.done || user && len(t.stack) > 0
-			if !user && !s.done {
-				t.stack = nil
-				t.push(at)
-			}
+		if at, ok := frame.At(m); ok {
+			s.interrupted(at)
 			return true
 		}
-		f, ok := parseFrame(message)
-		if ok && !s.done {
+		f, ok := frame.Parse(message)
+		if ok && !f.Doubtful && !s.done {
 			t.push(f)
 		}
 		return ok
@@ -43,17 +41,32 @@ func (r *Reader) stackLine(s *section, message string) bool {
 	return true
 }
 
-func (t *task) push(f frame) {
-	switch f.fn {
+// interrupted takes the place that an exception interrupted, or that the CPU
+// was in: what the stack shows above it is the interrupt's. In user space, the
+// kernel's part of the stack is over.
+func (s *section) interrupted(at frame.Spot) {
+	switch {
+	case at.Func == "":
+		s.done = s.done || len(s.task.stack) > 0
+	case !s.done:
+		s.task.stack = nil
+		s.task.push(frame.Frame{Func: at.Func})
+	}
+}
+
+// push adds a frame to a stack, as far as there is room.
+func (t *task) push(f frame.Frame) {
+	f.Func = frame.Bare(f.Func)
+	switch f.Func {
 	case "kthread":
 		t.kthread = true
 	case "process_one_work":
 		if n := len(t.stack); t.worker == "" && n > 0 {
-			t.worker = t.stack[n-1].fn
+			t.worker = t.stack[n-1].Func
 		}
 	}
 	if len(t.stack) < maxFrames {
-		f.fn, f.module = strings.Clone(f.fn), strings.Clone(f.module)
+		f.Func, f.Module = strings.Clone(f.Func), strings.Clone(f.Module)
 		t.stack = append(t.stack, f)
 	}
 }
@@ -62,10 +75,10 @@ func (t *task) push(f frame) {
 // (kernel/workqueue.c).
 func workFunction(m string) string {
 	f := strings.Fields(m)
-	if len(f) < 3 || !isSymbol(f[2]) {
+	if len(f) < 3 || !frame.IsName(f[2]) {
 		return ""
 	}
-	return strings.Clone(bare(f[2]))
+	return strings.Clone(frame.Bare(f[2]))
 }
 
 // heldHeading begins a task's list of locks.
@@ -158,7 +171,7 @@ func (r *Reader) works(m string) {
 	for _, word := range strings.FieldsFunc(m, func(c rune) bool { return c == ' ' || c == ',' }) {
 		if f := workerRE.FindStringSubmatch(word); f != nil {
 			worker, _ = strconv.Atoi(f[1])
-			function = strings.Clone(bare(f[2]))
+			function = strings.Clone(frame.Bare(f[2]))
 			if len(r.running) < maxTasks {
 				r.running[worker] = function
 			}
@@ -172,7 +185,7 @@ func (r *Reader) works(m string) {
 				r.flushed[pid] = function
 			}
 		} else if f := workRE.FindStringSubmatch(word); f != nil && worker == 0 {
-			function = strings.Clone(bare(f[1]))
+			function = strings.Clone(frame.Bare(f[1]))
 		}
 	}
 }

@@ -5,6 +5,8 @@ package waitfor
 import (
 	"slices"
 	"strings"
+
+	"plugstorm/harness/frame"
 )
 
 // nameServants finds the threads that are waited for: to stop, to park, to
@@ -112,8 +114,8 @@ func (b *builder) couldServe(n, c *node) bool {
 		}
 		// Anybody might complete it. It is worth a guess only within one
 		// module: code that waits for its own.
-		module := n.stack[min(n.site, len(n.stack)-1)].module
-		return module != "" && slices.ContainsFunc(c.stack, func(f frame) bool { return f.module == module })
+		module := n.stack[min(n.site, len(n.stack)-1)].Module
+		return module != "" && slices.ContainsFunc(c.stack, func(f frame.Frame) bool { return f.Module == module })
 	}
 	return false
 }
@@ -124,7 +126,7 @@ func alike(nodes []*node) bool {
 	what := func(n *node) string {
 		site := ""
 		if n.site < len(n.stack) {
-			site = n.stack[n.site].fn
+			site = n.stack[n.site].Func
 		}
 		return strings.Join([]string{commStem(n.comm), n.worker, string(n.object.Kind), n.object.Name, site}, " ")
 	}

@@ -2,7 +2,11 @@
 
 package waitfor
 
-import "cmp"
+import (
+	"cmp"
+
+	"plugstorm/harness/frame"
+)
 
 // A wait is what a stack says about the wait of its task.
 type wait struct {
@@ -16,10 +20,10 @@ type wait struct {
 }
 
 // waitOf reads a stack, innermost frame first.
-func waitOf(frames []frame) wait {
+func waitOf(frames []frame.Frame) wait {
 	var w wait
 	for w.site < len(frames) {
-		if _, ok := schedules.find(frames[w.site].fn); !ok {
+		if _, ok := schedules.find(frames[w.site].Func); !ok {
 			break
 		}
 		w.site++
@@ -28,7 +32,7 @@ func waitOf(frames []frame) wait {
 		w.spinning = true // it didn't give up its CPU
 	}
 	for w.site < len(frames) {
-		p, ok := primitiveOf.find(frames[w.site].fn)
+		p, ok := primitiveOf.find(frames[w.site].Func)
 		if !ok || !w.add(p) {
 			break
 		}

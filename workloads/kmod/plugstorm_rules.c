@@ -88,8 +88,15 @@
 #include <linux/utsname.h>
 #include <linux/version.h>
 
+/* powerpc of 6.1 lacks the API; its ABI passes the first argument in r3. */
+#ifdef CONFIG_HAVE_FUNCTION_ARG_ACCESS_API
+#define rules_first_argument(regs) regs_get_kernel_argument(regs, 0)
+#elif defined(CONFIG_PPC64)
+#define rules_first_argument(regs) ((regs)->gpr[3])
+#endif
+
 #if !defined(CONFIG_LOCKDEP) || !defined(CONFIG_KPROBES) || !defined(CONFIG_STACKTRACE) || \
-	!defined(CONFIG_HAVE_FUNCTION_ARG_ACCESS_API)
+	!defined(rules_first_argument)
 
 /* The module builds everywhere and says by its error that it can't check. */
 static int __init rules_init(void)
@@ -545,7 +552,7 @@ static bool rules_concerned(const struct rules_func *f, struct pt_regs *regs)
 
 	if (!f->buses)
 		return true;
-	dev = (struct device *)regs_get_kernel_argument(regs, 0);
+	dev = (struct device *)rules_first_argument(regs);
 	if (IS_ERR_OR_NULL(dev) || !dev->bus || !dev->bus->name)
 		return false;
 	for (i = 0; i < f->buses; i++)

@@ -45,12 +45,19 @@ func (t Tree) SetBlockFailing(ctx context.Context, id uint64, attribute, value s
 // Faults are what FailWorkers can make fail.
 var Faults = []string{"failslab", "fail_page_alloc"}
 
-// FailWorkers has allocations of the kernel's workers fail at a probability,
+// Workers are whose allocations FailWorkers can make fail: kernel threads, by
+// what their names begin with. The first are those kworkers that aren't bound to
+// a CPU: hotplug is done by ordered workqueues (kacpi_hotplug_wq, pseries_hp_wq),
+// while ACPI's interrupts are handled by bound ones, whose failures would lose
+// the news of a hotplug.
+var Workers = map[string]string{"": "kworker/u", "pgmap": "plugstorm_pgmap"}
+
+// FailWorkers has allocations of some workers fail at a probability,
 // several times at most and after they got some (bytes of slabs, or pages), until
-// it is called with 0 percent. It marks the workers
+// it is called with 0 percent. It marks those of them
 // that there are now (make-it-fail); nobody else's allocations fail. ENOENT if
 // the kernel has no fault injection.
-func (t Tree) FailWorkers(ctx context.Context, what string, percent, times, skip int) error {
+func (t Tree) FailWorkers(ctx context.Context, what, who string, percent, times, skip int) error {
 	set := func(file, value string) error {
 		return Write(ctx, t.Path("sys/kernel/debug", what, file), value)
 	}
@@ -62,7 +69,7 @@ func (t Tree) FailWorkers(ctx context.Context, what string, percent, times, skip
 			return err
 		}
 	}
-	if err := t.markWorkers(ctx); err != nil {
+	if err := t.markWorkers(ctx, who); err != nil {
 		return err
 	}
 	for _, s := range [][2]string{{"task-filter", "Y"}, {"interval", "1"}, {"times", strconv.Itoa(times)}, {"space", strconv.Itoa(skip)}, {"probability", strconv.Itoa(percent)}} {
@@ -73,26 +80,38 @@ func (t Tree) FailWorkers(ctx context.Context, what string, percent, times, skip
 	return nil
 }
 
-// markWorkers marks every kworker that isn't bound to a CPU: hotplug is done by
-// ordered workqueues (kacpi_hotplug_wq, pseries_hp_wq), while ACPI's interrupts
-// are handled by bound ones, whose failures would lose the news of a hotplug.
-// One that ends meanwhile needs no mark.
-func (t Tree) markWorkers(ctx context.Context) error {
+// markWorkers marks every worker of a kind, and no other any more. One that ends
+// meanwhile needs no mark.
+func (t Tree) markWorkers(ctx context.Context, who string) error {
 	names, err := filepath.Glob(t.Path("proc/[0-9]*/comm"))
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
 		comm, err := os.ReadFile(name)
-		if err != nil || !strings.HasPrefix(string(comm), "kworker/u") {
+		if err != nil || !worker(string(comm)) {
 			continue
 		}
-		err = Write(ctx, filepath.Join(filepath.Dir(name), "make-it-fail"), "1")
+		mark := "0"
+		if strings.HasPrefix(string(comm), who) {
+			mark = "1"
+		}
+		err = Write(ctx, filepath.Join(filepath.Dir(name), "make-it-fail"), mark)
 		if err != nil && !errors.Is(err, unix.ESRCH) && !errors.Is(err, unix.ENOENT) {
 			return err
 		}
 	}
 	return nil
+}
+
+// worker reports whether a task may be marked.
+func worker(comm string) bool {
+	for _, prefix := range Workers {
+		if strings.HasPrefix(comm, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // OnOwnThread runs f on a thread that ends with it, as the kernel sees it too:

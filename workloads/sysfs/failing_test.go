@@ -61,6 +61,32 @@ func TestSetBlockFailingWithoutFaultInjection(t *testing.T) {
 	}
 }
 
+// TestFailWorkersMarks: those who are meant, and those no more who were before.
+func TestFailWorkersMarks(t *testing.T) {
+	tree := faultTree(t)
+	for _, file := range []string{"probability", "task-filter", "interval", "times", "space"} {
+		put(t, tree, "sys/kernel/debug/failslab/"+file, "")
+	}
+	comms := map[string]string{"10": "kworker/u5:0-kacpi_hotplug", "11": "kworker/0:1", "12": "plugstorm_pgmap", "13": "init"}
+	for pid, comm := range comms {
+		put(t, tree, "proc/"+pid+"/comm", comm+"\n")
+		put(t, tree, "proc/"+pid+"/make-it-fail", "")
+	}
+	for who, marks := range map[string]map[string]string{"": {"10": "1", "12": "0"}, "pgmap": {"10": "0", "12": "1"}} {
+		if err := tree.FailWorkers(context.Background(), "failslab", Workers[who], 50, 2, 0); err != nil {
+			t.Fatal(err)
+		}
+		for pid := range comms {
+			if got, err := tree.Text("proc", pid, "make-it-fail"); err != nil || got != marks[pid] {
+				t.Errorf("%q: %s is marked %q, %v; want %q", who, comms[pid], got, err, marks[pid])
+			}
+		}
+		if got, _ := tree.Text("sys/kernel/debug/failslab/probability"); got != "50" {
+			t.Errorf("the probability is %q", got)
+		}
+	}
+}
+
 // TestOnOwnThread: the thread is another one each time, and gone afterwards.
 func TestOnOwnThread(t *testing.T) {
 	gone := 0

@@ -82,7 +82,8 @@ func globEscape(path string) string {
 
 // judgeDir judges one machine's part of a run and keeps the verdict there.
 func judgeDir(dir string, set knownFile) (report.Machine, error) {
-	h, err := history.Read(dir)
+	hearing := verdict.Begin(set.set)
+	h, err := history.Scan(dir, hearing.Event)
 	if err != nil {
 		return report.Machine{}, err
 	}
@@ -90,7 +91,7 @@ func judgeDir(dir string, set knownFile) (report.Machine, error) {
 	if err != nil {
 		return report.Machine{}, err
 	}
-	v := verdict.Judge(verdict.Input{History: h, Consoles: consoles, Known: set.set})
+	v := hearing.Verdict(h.Cut, consoles)
 	m := report.Machine{Case: h.Case, Verdict: v, Dir: dir}
 	return m, history.WriteJSON(filepath.Join(dir, verdictFile), v)
 }

@@ -146,14 +146,15 @@ func lockTable(t part) (*rules.Table, error) {
 	var seen [][]rules.Contract
 	var judged []verdict.Part
 	for i, dir := range t.slots {
-		h, err := history.Read(dir)
+		hearing := verdict.Begin(known.Default())
+		h, err := history.Scan(dir, hearing.Event)
 		if err != nil {
 			return nil, err
 		}
 		if table == nil {
 			table = &rules.Table{Machine: h.Case.Machine, Kernel: h.Case.Kernel.Name}
 		}
-		v := verdict.Judge(verdict.Input{History: h, Known: known.Default()})
+		v := hearing.Verdict(h.Cut, nil)
 		judged = append(judged, verdict.Part{Slot: max(i+1, slotNumber(dir)), Started: h.Case.Started, Verdict: v})
 		for _, g := range v.Guests {
 			contracts, bad, err := guestLocks(dir, g.Number)

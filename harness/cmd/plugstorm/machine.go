@@ -3,10 +3,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"plugstorm/harness/blame"
 	"plugstorm/harness/history"
@@ -28,11 +31,7 @@ func (a *app) runMachine(ctx context.Context, p *plan, m *vm.Machine) error {
 
 // prepare gets everything ready that a machine's part of a run takes.
 func (a *app) prepare(ctx context.Context, p *plan, m *vm.Machine) (*ready, error) {
-	emulator, version, err := vm.Emulator(ctx, m)
-	if err != nil {
-		return nil, err
-	}
-	kernel, initramfs, err := a.kernel(ctx, p, m)
+	emulator, version, kernel, initramfs, err := a.boots(ctx, p, m)
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +70,24 @@ func (a *app) prepare(ctx context.Context, p *plan, m *vm.Machine) (*ready, erro
 		}
 	}
 	return r, nil
+}
+
+// boots finds out what a machine's guests run on, and what they boot. Either
+// takes a moment even if there is nothing to build, so they go side by side. A
+// QEMU that isn't there ends a build, and is what is complained of.
+func (a *app) boots(ctx context.Context, p *plan, m *vm.Machine) (emulator string, v vm.Version, kernel *images.Kernel, initramfs string, err error) {
+	both, whileBoth := errgroup.WithContext(ctx)
+	var missing error
+	both.Go(func() error {
+		emulator, v, missing = vm.Emulator(ctx, m)
+		return missing
+	})
+	both.Go(func() (err error) {
+		kernel, initramfs, err = a.kernel(whileBoth, p, m)
+		return err
+	})
+	err = both.Wait()
+	return emulator, v, kernel, initramfs, cmp.Or(missing, err)
 }
 
 // kernel builds or finds what the run boots on a machine.

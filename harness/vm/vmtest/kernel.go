@@ -134,6 +134,8 @@ func (g *Guest) do(request agent.Request) (any, error) {
 	switch k := &g.kernel; request.Method {
 	case agent.MethodPing, agent.MethodWriteFile:
 		return nil, nil
+	case agent.MethodBlocked:
+		return agent.BlockedReply{}, nil
 	case agent.MethodWake:
 		return with(request.Params, k.wake)
 	case agent.MethodCPUs:

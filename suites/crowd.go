@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package suites
+
+import (
+	"time"
+
+	"plugstorm/harness/op"
+	"plugstorm/harness/schedule"
+	"plugstorm/workloads"
+)
+
+// Crowd lets everybody who uses the hotplug locks have a turn, a few at once
+// and each for a short while: breadth, where the seeds' suites have depth. In
+// one of a few guests what is freed is poisoned, so that who uses it is seen.
+var Crowd = schedule.Scenarios.Register(&schedule.Scenario{
+	Name: "crowd",
+	Doc: "every workload that uses the hotplug locks in quick turn, four at once, and readers of every attribute of what comes and goes, while a node is filled and " +
+		"emptied, CPUs and vCPUs come and go, and some of it is interrupted or refused",
+	Source: "what the blind plants of docs/detection.md got past: users that were too seldom there",
+	Length: 2 * time.Minute,
+	Variants: append([][]string{
+		{"slub_debug=FZP,kmalloc-*,kmem_cache_node"}, // slab_debug since 6.9, which takes the old name as well (mm/slub.c),
+	}, memoryVariants...),
+	Workloads: []op.WorkloadStart{
+		workload(workloads.DeviceAttributes, 60, 2),
+	},
+	Lanes: []schedule.Lane{
+		{
+			Name: "dimm", DIMMs: 2, MaxUnits: 2,
+			Mix: []schedule.Weight{
+				{Kind: op.DIMMAdd, Weight: 4}, {Kind: op.DIMMRemove, Weight: 3}, {Kind: op.DIMMEvict, Weight: 3}, {Kind: op.BlockOffline, Weight: 2}, {Kind: op.BlockOnline, Weight: 2},
+				{Kind: op.BlockOnlineKernel, Weight: 1}, {Kind: op.BlockInterrupted, Weight: 1}, {Kind: op.BlockNotifierError, Weight: 1},
+			},
+		},
+		cpuLane(300 * time.Millisecond),
+		vcpuLane(2 * time.Second),
+		workloadLane(400*time.Millisecond, 4, crowdUsers),
+		{
+			Name: "pause", Gap: 15 * time.Second,
+			Mix: []schedule.Weight{{Kind: op.VMPause, Weight: 1}},
+		},
+	},
+})
