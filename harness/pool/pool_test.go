@@ -265,8 +265,7 @@ func TestNeverTooMany(t *testing.T) {
 				}()
 			}
 			time.Sleep(24 * time.Hour)
-			mu.Lock()
-			defer mu.Unlock()
+			synctest.Wait()
 			if seated != len(needs) || len(p.seats) != 0 {
 				rt.Errorf("%d of %d guests had a seat, %d still have one", seated, len(needs), len(p.seats))
 			}

@@ -189,7 +189,10 @@ func (g *guest) save(ctx context.Context) {
 		}
 		s := &vm.Snapshot{Dir: dir, Name: g.cfg.Machine.Name + " " + g.cfg.Case.Kernel.Name, Pace: g.vm.Pace(woken), Primed: g.checked}
 		err = g.vm.Save(ctx, s, quiet)
-		bytes = s.Bytes
+		if err == nil {
+			bytes = s.Bytes
+			g.share(ctx, s)
+		}
 		return err
 	})
 	switch {
@@ -197,6 +200,17 @@ func (g *guest) save(ctx context.Context) {
 		g.without("not saved", err)
 	case kept:
 		g.note("saved in %s, %d MiB", time.Since(began).Round(time.Millisecond), bytes>>20)
+	}
+}
+
+// share has the guests that go on from a snapshot share its memory, if they can
+// and there are several at a time: the first one waits for it.
+func (g *guest) share(ctx context.Context, s *vm.Snapshot) {
+	if g.cfg.Backend.Share == nil || g.cfg.Case.Slots < 2 {
+		return
+	}
+	if err := g.cfg.Backend.Share(ctx, s, g.vm.Spec); err != nil {
+		g.note("%v", err)
 	}
 }
 

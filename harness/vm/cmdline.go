@@ -23,6 +23,28 @@ const (
 // relative to the guest's directory, in which QEMU runs: a socket's path is
 // limited to 108 bytes, a run directory's is not.
 func Args(s *Spec) []string {
+	backend := fmt.Sprintf("memory-backend-ram,id=ram0,size=%dM", s.Machine.MemMiB)
+	if s.Mapped != nil {
+		// It is opened to be read only, and mapped to be written to privately.
+		backend = fileBackend(s.Mapped.Memory, s.Machine, "share=off,readonly=on,rom=off")
+	}
+	args := arguments(s, backend)
+	switch {
+	case s.Mapped != nil:
+		args = append(args, "-incoming", "defer")
+	case s.Incoming != "":
+		args = append(args, "-incoming", "file:"+s.Incoming)
+	}
+	return args
+}
+
+// fileBackend is boot memory that lies in a file.
+func fileBackend(file string, m *Machine, how string) string {
+	return fmt.Sprintf("memory-backend-file,id=ram0,size=%dM,mem-path=%s,%s", m.MemMiB, strings.ReplaceAll(file, ",", ",,"), how)
+}
+
+// arguments are Args without -incoming, for a guest with that boot memory.
+func arguments(s *Spec, backend string) []string {
 	m := s.Machine
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
@@ -34,7 +56,7 @@ func Args(s *Spec) []string {
 		"-cpu", m.CPU[s.Accel],
 		"-smp", fmt.Sprintf(m.VCPU.SMP, m.VCPU.Max),
 		"-m", fmt.Sprintf("%dM,slots=%d,maxmem=%dM", m.MemMiB, m.DIMM.Slots, m.MaxMemMiB),
-		"-object", fmt.Sprintf("memory-backend-ram,id=ram0,size=%dM", m.MemMiB),
+		"-object", backend,
 		"-numa", fmt.Sprintf("node,nodeid=0,memdev=ram0,cpus=0-%d", m.VCPU.Max-1),
 		"-numa", fmt.Sprintf("node,nodeid=%d", m.DIMM.Node),
 		"-qmp", "unix:" + qmpSocket + ",server=on,wait=off",
@@ -50,16 +72,12 @@ func Args(s *Spec) []string {
 		"-device", m.VirtioPort+",id=ports",
 		"-device", "virtserialport,bus=ports.0,chardev=agent,name=plugstorm.agent")
 	args = append(args, coldVCPUs(m, s.Accel)...)
-	args = append(args,
+	return append(args,
 		// A guest that was stopped to be saved is not saved as stopped: one that
 		// goes on from the file runs as soon as QEMU has read it.
 		"-global", "migration.store-global-state=off",
 		"-kernel", s.Kernel, "-initrd", s.Initramfs,
 		"-append", strings.Join(KernelArgs(s), " "))
-	if s.Incoming != "" {
-		args = append(args, "-incoming", "file:"+s.Incoming)
-	}
-	return args
 }
 
 // KernelArgs returns the guest kernel's command line, word by word.

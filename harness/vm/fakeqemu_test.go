@@ -79,6 +79,8 @@ func fakeMonitor(mode string, p *qmptest.Peer) error {
 			return struct{}{}, p.Return(c, struct{}{})
 		case c.Execute == "stop" && mode == "aborts":
 			abort()
+		case strings.HasPrefix(c.Execute, "migrate"):
+			return fakeMigration(mode, p, c)
 		case c.Execute == "chardev-send-break":
 			typed([]byte("<break>"))
 		case c.Execute == "query-status":
@@ -86,6 +88,51 @@ func fakeMonitor(mode string, p *qmptest.Peer) error {
 		}
 		return struct{}{}, nil
 	})
+}
+
+// toldFile is where a fake QEMU notes what it was told about migration.
+const toldFile = "told"
+
+// fakeMigration reads and saves states, as far as QMP shows it: a state that is
+// saved is what it was told so far. Mode "shares" does, others fail.
+func fakeMigration(mode string, p *qmptest.Peer, c qmptest.Command) (any, error) {
+	var args struct {
+		URI          string
+		Capabilities []struct{ Capability string }
+	}
+	if len(c.Arguments) > 0 {
+		check(json.Unmarshal(c.Arguments, &args))
+	}
+	file := strings.TrimPrefix(args.URI, "file:")
+	told, err := os.OpenFile(toldFile, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644)
+	check(err)
+	defer told.Close()
+	for _, each := range args.Capabilities {
+		fmt.Fprintln(told, "capability", each.Capability)
+	}
+	status := ""
+	switch c.Execute {
+	case "migrate-incoming":
+		if mode == "refuses" {
+			return nil, &qmp.Error{Class: "GenericError", Desc: "not now"}
+		}
+		state, err := os.ReadFile(file)
+		check(err)
+		fmt.Fprintln(told, "incoming", string(state))
+		status = "completed"
+	case "migrate":
+		text, err := os.ReadFile(toldFile)
+		check(err)
+		check(os.WriteFile(file, text, 0o644))
+		status = "completed"
+	}
+	if status == "" {
+		return struct{}{}, nil
+	}
+	if mode != "shares" {
+		status = "failed"
+	}
+	return struct{}{}, p.Emit(qmp.EventMigration, map[string]string{"status": status})
 }
 
 // abort dies as QEMU does of an assertion. Go would turn SIGABRT into an exit.

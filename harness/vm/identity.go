@@ -24,7 +24,7 @@ const snapshotFormat = "snapshot 2"
 // its path and time stamp, the initramfs by its path, which both have to be
 // unique to their content, as those in the cache are.
 func Identity(s Spec) ([]string, error) {
-	s.Incoming = ""
+	s.Incoming, s.Mapped = "", nil
 	emulator, err := filepath.EvalSymlinks(s.Emulator)
 	if err != nil {
 		return nil, blame.On(blame.Host, err, "")

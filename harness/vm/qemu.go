@@ -19,6 +19,7 @@ var QEMU = Backends.Register(&Backend{
 	Name:  "qemu",
 	Doc:   "QEMU as a child process; it ends with the controller, however that ends",
 	Start: startQEMU,
+	Share: share,
 })
 
 func startQEMU(ctx context.Context, s Spec) (*VM, error) {
@@ -100,6 +101,15 @@ func (v *VM) awaitState(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	resumed := v.Monitor.Watch(ctx, qmp.EventResume)
+	if m := v.Spec.Mapped; m != nil {
+		err := qmp.IgnoreShared(ctx, v.Monitor)
+		if err == nil {
+			err = qmp.Incoming(ctx, v.Monitor, m.Devices)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	status, err := qmp.QueryStatus(ctx, v.Monitor)
 	if err != nil || status.Running {
 		return err
@@ -125,10 +135,15 @@ func prepareDir(s *Spec) error {
 	s.Dir = abs
 	hint := ""
 	if s.Incoming != "" {
-		hint = "# It goes on from a snapshot, as long as that is in the cache. Without -incoming and its file it boots.\n"
+		if s.Mapped != nil {
+			hint = "# plugstorm mapped the snapshot's memory from " + s.Mapped.Memory + " instead of reading it.\n"
+		}
+		hint += "# It goes on from a snapshot, as long as that is in the cache. Without -incoming and its file it boots.\n"
 	}
+	plain := *s
+	plain.Mapped = nil
 	command := fmt.Sprintf("#!/bin/sh\n# %s, started by plugstorm. Paste it, or run it: the console goes to %s.\n%scd %s && exec %s\n",
-		s.Machine.Name, ConsoleLog, hint, Shell(s.Dir), Shell(append([]string{s.Emulator}, Args(s)...)...))
+		s.Machine.Name, ConsoleLog, hint, Shell(s.Dir), Shell(append([]string{s.Emulator}, Args(&plain)...)...))
 	if err := os.WriteFile(filepath.Join(s.Dir, CommandFile), []byte(command), 0o755); err != nil {
 		return blame.On(blame.Host, err, "free some space or choose another directory with --out")
 	}

@@ -36,7 +36,8 @@ type Snapshot struct {
 	SHA256  string    `json:"sha256"`
 	Console int64     `json:"console"` // bytes of BootLog
 	Pace    Pace      `json:"pace"`
-	Primed  bool      `json:"primed"` // what its run sets up in all of its guests was set up before it was saved
+	Shared  *Shared   `json:"shared,omitempty"` // nil: guests read the state
+	Primed  bool      `json:"primed"`           // what its run sets up in all of its guests was set up before it was saved
 }
 
 // StateFile is what QEMU reads of the snapshot in dir (Spec.Incoming).
@@ -137,14 +138,10 @@ func (s *Snapshot) write(ctx context.Context, dir string, console []byte) error 
 	if s.Bytes, s.SHA256, err = sum(ctx, filepath.Join(dir, stateFile)); err != nil {
 		return err
 	}
-	data, err := json.MarshalIndent(s, "", "  ")
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, BootLog), console, 0o644)
+	if err := os.WriteFile(filepath.Join(dir, BootLog), console, 0o644); err != nil {
+		return blame.On(blame.Host, err, "")
 	}
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, SnapshotFile), append(data, '\n'), 0o644)
-	}
-	return blame.On(blame.Host, err, "")
+	return s.record()
 }
 
 // OpenSnapshot reads what a snapshot says of itself. What it returns is not
@@ -179,6 +176,9 @@ var errDamaged = errors.New("it is not what was saved")
 
 // Check reads the whole state and compares it with what was saved.
 func (s *Snapshot) Check(ctx context.Context) error {
+	if s.Shared != nil {
+		return s.checkShared(ctx)
+	}
 	bytes, digest, err := sum(ctx, filepath.Join(s.Dir, stateFile))
 	if err != nil {
 		return err
@@ -219,7 +219,7 @@ func sum(ctx context.Context, file string) (int64, string, error) {
 // tenth of a second, for which the guest need not wait, and nothing that it does
 // counts before.
 func Restore(ctx context.Context, b *Backend, spec Spec, s *Snapshot, load float64) (*VM, agent.Hello, error) {
-	spec.Incoming = filepath.Join(s.Dir, stateFile)
+	spec.Incoming, spec.Mapped = filepath.Join(s.Dir, stateFile), s.mapped()
 	v, err := b.Start(ctx, spec)
 	if err != nil {
 		return nil, agent.Hello{}, err

@@ -26,6 +26,11 @@ type Backend struct {
 	// kernel is still booting. ctx bounds the start only. The caller owns the
 	// VM and must Close it.
 	Start func(ctx context.Context, s Spec) (*VM, error)
+
+	// Share gives a snapshot, of a guest of that Spec, the form of which guests
+	// that go on from it share the memory that they don't change (Shared). nil: it
+	// can't. After an error the snapshot is as good as before.
+	Share func(ctx context.Context, s *Snapshot, spec Spec) error
 }
 
 // Backends is the catalog of all back ends.
@@ -45,6 +50,10 @@ type Spec struct {
 	Dir        string // of this guest; created by Start, its files are kept
 	Savable    bool   // the guest may become a snapshot, or goes on from one; see VM.Complete
 	Incoming   string // path of a saved state that the guest goes on from, "" to boot; see Restore
+
+	// Mapped is where the guest's memory is mapped from instead of being read from
+	// Incoming, which goes into the command line for people; nil to read it.
+	Mapped *Mapped
 
 	// Console receives the console's output piece by piece, in order, on one
 	// goroutine, until the guest is closed. It must not block for long.
