@@ -31,7 +31,7 @@ func hostFacts() speed.Host {
 
 // hostBusiness is how busy the host was in the last minute.
 func hostBusiness() speed.Business {
-	return speed.Business{Load: parseField(readText("/proc/loadavg"), "", 0), Pressure: parsePressure(readText("/proc/pressure/cpu"), "avg60")}
+	return speed.Business{Load: parseField(readText("/proc/loadavg"), ""), Pressure: parsePressure(readText("/proc/pressure/cpu"), "avg60")}
 }
 
 func readText(file string) string {
@@ -48,23 +48,23 @@ func parsePressure(text, mean string) float64 {
 	line, _, _ := strings.Cut(text, "\n")
 	for _, field := range strings.Fields(line) {
 		if value, ok := strings.CutPrefix(field, mean+"="); ok {
-			return parseField(value, "", 0)
+			return parseField(value, "")
 		}
 	}
 	return 0
 }
 
-// parseField is the number in a field of the first line that begins with a
+// parseField is the number in the first field of the first line that begins with a
 // prefix; 0 if there is none.
-func parseField(text, prefix string, field int) float64 {
+func parseField(text, prefix string) float64 {
 	lines := bufio.NewScanner(strings.NewReader(text))
 	for lines.Scan() {
 		rest, ok := strings.CutPrefix(lines.Text(), prefix)
 		if !ok {
 			continue
 		}
-		if fields := strings.Fields(rest); field < len(fields) {
-			if v, err := strconv.ParseFloat(fields[field], 64); err == nil && v >= 0 {
+		if fields := strings.Fields(rest); len(fields) > 0 {
+			if v, err := strconv.ParseFloat(fields[0], 64); err == nil && v >= 0 {
 				return v
 			}
 		}
@@ -78,16 +78,16 @@ type memory struct{ resident, peak, private float64 }
 
 // peakOf is the most that a process has had resident, in MiB; 0 if it is gone.
 func peakOf(pid int) float64 {
-	return parseField(readText(fmt.Sprintf("/proc/%d/status", pid)), "VmHWM:", 0) / 1024
+	return parseField(readText(fmt.Sprintf("/proc/%d/status", pid)), "VmHWM:") / 1024
 }
 
 func memoryOf(pid int) memory {
 	status := readText(fmt.Sprintf("/proc/%d/status", pid))
 	rollup := readText(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	return memory{
-		resident: parseField(status, "VmRSS:", 0) / 1024,
+		resident: parseField(status, "VmRSS:") / 1024,
 		peak:     peakOf(pid),
-		private:  (parseField(rollup, "Private_Clean:", 0) + parseField(rollup, "Private_Dirty:", 0)) / 1024,
+		private:  (parseField(rollup, "Private_Clean:") + parseField(rollup, "Private_Dirty:")) / 1024,
 	}
 }
 

@@ -224,11 +224,11 @@ func TestHostFacts(t *testing.T) {
 	if v := parsePressure("some avg10=96.04 avg60=81.02 avg300=67.76 total=1\nfull avg10=0.00 avg60=1.00\n", "avg60"); v != 81.02 {
 		t.Errorf("the pressure is %v", v)
 	}
-	if v := parseField("VmPeak:\t 5 kB\nVmRSS:\t   1024 kB\n", "VmRSS:", 0); v != 1024 {
+	if v := parseField("VmPeak:\t 5 kB\nVmRSS:\t   1024 kB\n", "VmRSS:"); v != 1024 {
 		t.Errorf("VmRSS is %v", v)
 	}
 	for _, text := range []string{"", "some", "VmRSS: lots", "VmRSS: -1"} {
-		if v := parseField(text, "VmRSS:", 0) + parsePressure(text, "avg60"); v != 0 {
+		if v := parseField(text, "VmRSS:") + parsePressure(text, "avg60"); v != 0 {
 			t.Errorf("%q gives %v", text, v)
 		}
 	}
