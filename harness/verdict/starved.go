@@ -38,6 +38,13 @@ func (g *guestTrace) starved(at time.Duration) float64 {
 	return sum / float64(n)
 }
 
+// aboutTime reports whether a complaint says that something took too long. A
+// stuck worker pool (kernel/workqueue.c wq_watchdog_timer_fn) has no class in
+// syzbot's vocabulary.
+func aboutTime(f splat.Finding) bool {
+	return f.Type == splat.TypeHang || f.Detector == "workqueue_lockup"
+}
+
 // excuse files a complaint about time from a starved guest as the host's
 // fault, and reports whether it did. Other complaints are as true on a busy
 // host as on an idle one, and so is a cycle of tasks that wait for each other:
@@ -47,7 +54,7 @@ func (j *judge) excuse(number int, at time.Duration, f splat.Finding) bool {
 	g := j.guest(number)
 	share := g.starved(at)
 	proven := f.Waits != nil && len(f.Waits.Cycle) > 0 || g.stuck != nil && at >= g.stuck.At
-	if f.Type != splat.TypeHang || proven || share <= starvedShare {
+	if !aboutTime(f) || proven || share <= starvedShare {
 		return false
 	}
 	j.verdict.Faults = append(j.verdict.Faults, Fault{
