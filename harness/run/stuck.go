@@ -36,7 +36,10 @@ func (g *guest) endAfter(length time.Duration, why error) {
 	if !pause(g.ctx, length-g.vm.Deadline(stuckLook)) {
 		return
 	}
-	was := g.blocked(g.ctx)
+	// A guest too slow to answer by then isn't kept: its storm would go on meanwhile.
+	look, cancel := context.WithDeadline(g.ctx, end)
+	was := g.blocked(look)
+	cancel()
 	if !pause(g.ctx, time.Until(end)) {
 		return
 	}
