@@ -20,9 +20,7 @@ func (g *guest) watchHost() {
 	last := g.vm.HostTime()
 	for {
 		select {
-		case <-g.vm.Ended():
-			return
-		case <-g.ctx.Done():
+		case <-g.vm.Ended(): // not with the storm: what is said after it is about time, too
 			return
 		case <-ticker.C:
 		}
