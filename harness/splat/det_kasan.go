@@ -13,8 +13,8 @@ var KASAN = register(&Detector{
 	Name: "kasan",
 	Doc: "Invalid memory accesses found by KASAN (mm/kasan/report.c). " +
 		"Identity: the kind of access, the function and its two noteworthy callers.",
-	Anchors: []string{"BUG: KASAN"},
-	Begins:  matching(`BUG: KASAN:`),
+	Anchors: []string{"BUG: KASAN", "BUG: KASan"},
+	Begins:  matching(`BUG: KAS(?:AN|an):`),
 	Closes:  closesRule,
 	Read:    readKASAN,
 })
@@ -23,11 +23,12 @@ var KASAN = register(&Detector{
 func closesRule(_ *Report, message string) bool { return ruleRE.MatchString(message) }
 
 var (
-	ruleRE      = regexp.MustCompile(`^={40,}$`)
-	kasanRE     = regexp.MustCompile(`BUG: KASAN: ([a-z-]+(?: or [a-z-]+)?) in ` + frame.Name + `(?:\+0x|[ /]|$)`)
-	kasanOnRE   = regexp.MustCompile(`BUG: KASAN: ([a-z-]+) on address`)
+	ruleRE = regexp.MustCompile(`^={40,}$`)
+	// 4.0 to 4.3 spelled it KASan, and the kinds with blanks: "out of bounds on stack".
+	kasanRE     = regexp.MustCompile(`BUG: KAS(?:AN|an): ([a-z][a-z -]*?) in ` + frame.Name + `(?:\+0x|[ /]|$)`)
+	kasanOnRE   = regexp.MustCompile(`BUG: KAS(?:AN|an): ([a-z -]+) on address`)
 	accessRE    = regexp.MustCompile(`\b(Read|Write) (?:of size \d+|at addr )`)
-	kasanTextRE = regexp.MustCompile(`BUG: KASAN: ?(.*)`)
+	kasanTextRE = regexp.MustCompile(`BUG: KAS(?:AN|an): ?(.*)`)
 	freeKindRE  = regexp.MustCompile(`^(?:double-free or )?invalid-free$|^double-free$`)
 )
 
@@ -72,7 +73,7 @@ func kasanType(kind, access string) string {
 		suffix = "-WRITE"
 	}
 	switch kind {
-	case "use-after-free", "slab-use-after-free":
+	case "use-after-free", "slab-use-after-free", "use after free":
 		return "KASAN-USE-AFTER-FREE" + suffix
 	case "null-ptr-deref":
 		return "KASAN-NULL-POINTER-DEREFERENCE" + suffix

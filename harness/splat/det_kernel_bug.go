@@ -4,6 +4,7 @@ package splat
 
 import (
 	"regexp"
+	"strings"
 
 	"plugstorm/harness/frame"
 )
@@ -11,17 +12,17 @@ import (
 // KernelBug reads BUG and BUG_ON.
 var KernelBug = register(&Detector{
 	Name: "kernel_bug",
-	Doc: "BUG and BUG_ON (lib/bug.c report_bug). List corruption and bad user copies have titles of their own. " +
+	Doc: "BUG and BUG_ON (lib/bug.c report_bug; asm-generic/bug.h; die() of mips and riscv). List corruption and bad user copies have titles of their own. " +
 		"Identity: the function and its two noteworthy callers.",
-	Anchors: []string{"kernel BUG at", "Kernel BUG at", "kernel BUG in"},
+	Anchors: []string{"kernel BUG at", "Kernel BUG at", "kernel BUG in", "BUG: failure at", "Kernel bug detected", "Kernel BUG [#"},
 	Begins:  kernelBugRE.MatchString,
-	Sequel: func(first *Report, _ string) bool {
-		return first.detector.Name == "rust"
+	Sequel: func(first *Report, message string) bool {
+		return first.detector.Name == "rust" || first.detector.Name == "kernel_bug" && strings.Contains(message, "[#")
 	},
 	Read: readKernelBug,
 })
 
-var kernelBugRE = regexp.MustCompile(`[kK]ernel BUG (?:at|in) (\S+)`)
+var kernelBugRE = regexp.MustCompile(`[kK]ernel BUG (?:at|in) \S+|^BUG: failure at \S+:\d+/|^Kernel (?:bug detected|BUG) ?\[#\d+\]`)
 
 func readKernelBug(r *Report, f *Finding) {
 	f.Type, f.Fatal, f.Blinds = TypeBug, true, true

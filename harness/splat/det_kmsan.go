@@ -29,6 +29,8 @@ var KMSAN = register(&Detector{
 		switch {
 		case m[1] == "uninit-value":
 			f.Type = "KMSAN-UNINIT-VALUE"
+		case m[1] == "use-after-free":
+			f.Type = "KMSAN-USE-AFTER-FREE-READ"
 		case infoleakRE.MatchString(m[1]):
 			f.Type = "KMSAN-INFO-LEAK"
 		}
@@ -39,7 +41,7 @@ var KMSAN = register(&Detector{
 
 var (
 	kmsanRE    = regexp.MustCompile(`BUG: KMSAN: ([a-z-]+) in ` + frame.Name + `(?:\+0x|[ /]|$)`)
-	infoleakRE = regexp.MustCompile(`^kernel-(?:\w+-)?infoleak$`)
+	infoleakRE = regexp.MustCompile(`^kernel-(?:\w+-)?infoleak(?:-after-free)?$`)
 )
 
 // looseFrames returns the frames that stand beneath the heading without

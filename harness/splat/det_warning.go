@@ -21,10 +21,11 @@ var Warning = register(&Detector{
 	Read:    readWarning,
 })
 
-// The three forms of the heading: before 2.6.39 without CPU, then
+// The forms of the heading: before 2.6.39 without CPU, then
 // "WARNING: CPU: 1 PID: 2 at file:line func+0x..", since 6.18
-// "WARNING: file:line at func+0x.., CPU#1: comm/pid".
-var warningRE = regexp.MustCompile(`WARNING: (?:CPU: \d+ PID: \d+ )?(?:at )?(\S+?\.(?:[chSly]|rs)):\d+(?: at)? (?:` + frame.Name + `(?:\+0x[0-9a-f]+|\(|$)|0x0, CPU#)`)
+// "WARNING: [condition] file:line at func+0x.., CPU#1: comm/pid". Kernels
+// without CONFIG_DEBUG_BUGVERBOSE leave the file out.
+var warningRE = regexp.MustCompile(`WARNING: (?:\[.*\] )?(?:CPU: \d+ PID: \d+ )?(?:at )?(?:(\S+?\.(?:[chSly]|rs)):\d+(?: at)? (?:` + frame.Name + `(?:\+0x[0-9a-f]+|\(|$)|0x0, CPU#)|(?:[A-Za-z_][\w.$]*)\+0x[0-9a-f]+/)`)
 
 var newWarnTaskRE = regexp.MustCompile(`CPU#(\d+): (.+/\d+)\s*$`)
 
