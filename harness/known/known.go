@@ -20,13 +20,14 @@ type Issue struct {
 	ID string `toml:"id" json:"id"` // lower case, digits and dashes
 
 	// The signature. What is set must match, all of it; at least one of Title,
-	// Stack and Locks is set. A lock cycle has two sides: an issue that names one
+	// Stack, Locks and Cycle is set. A lock cycle has two sides: an issue that names one
 	// of them alone would also explain away whatever else meets it there.
 	Title string   `toml:"title" json:"title,omitempty"` // regular expression for the whole title, or one of the alternatives
 	Type  string   `toml:"type" json:"type,omitempty"`   // splat's type
 	Stack []string `toml:"stack" json:"stack,omitempty"` // functions, innermost first: all occur in this order, others may stand between; for a lock cycle, in one of its stacks
 	Any   []string `toml:"any" json:"any,omitempty"`     // functions: one of them occurs in one of its stacks
 	Locks []string `toml:"locks" json:"locks,omitempty"` // lock classes, all of them in the complaint
+	Cycle []string `toml:"cycle" json:"cycle,omitempty"` // functions in which the tasks of a hang that wait for each other do so: these and no others
 
 	// Where it applies. Empty means everywhere.
 	Machines []string `toml:"machines" json:"machines,omitempty"`
@@ -93,7 +94,7 @@ func (i *Issue) signs(f splat.Finding) bool {
 		(i.title == nil || i.titled(f)) &&
 		stacked(i.Stack, f) &&
 		(len(i.Any) == 0 || slices.ContainsFunc(i.Any, func(fn string) bool { return stacked([]string{fn}, f) })) &&
-		i.locked(f)
+		i.locked(f) && i.cycled(f)
 }
 
 func (i *Issue) titled(f splat.Finding) bool {
@@ -117,6 +118,20 @@ func (i *Issue) locked(f splat.Finding) bool {
 		return false
 	}
 	return !slices.ContainsFunc(i.Locks, func(class string) bool { return !slices.Contains(f.Locks.Classes, class) })
+}
+
+func (i *Issue) cycled(f splat.Finding) bool {
+	if len(i.Cycle) == 0 {
+		return true
+	}
+	if f.Waits == nil {
+		return false
+	}
+	var sites []string
+	for _, w := range f.Waits.Cycle {
+		sites = append(sites, f.Waits.Waits[w].Site)
+	}
+	return slices.Equal(slices.Sorted(slices.Values(sites)), slices.Sorted(slices.Values(i.Cycle)))
 }
 
 // subsequence reports whether all of want occur in have in this order.

@@ -148,6 +148,8 @@ func TestDefault(t *testing.T) {
 		{"warning/real-x86-add-pages.txt", "x86_64", debian13, "x86-add-pages-warns"},
 		{"lockdep_deadlock/pseries-slab-mutex.txt", "pseries", debian13, ""},
 		{"hung_task/x86-two.txt", "x86_64", debian13, ""},
+		{"hung_task/real-x86_64-cgroup-kthreadd.txt", "x86_64", debian13, "cgroup-attach-cpuset-kthreadd"},
+		{"hung_task/real-x86_64-kthread-stop.txt", "x86_64", debian13, ""},
 		{"lockdep_deadlock/x86-kernfs-mem-hotplug.txt", "x86_64", debian12, ""},
 		{"fault/x86-compaction.txt", "x86_64", debian12, "compaction-offline-memmap"},
 		{"fault/pseries-null.txt", "pseries", debian12, "kpageflags-offline-memmap"},

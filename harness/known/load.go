@@ -65,9 +65,9 @@ func (i *Issue) check() error {
 	switch {
 	case !idRE.MatchString(i.ID):
 		return errors.New("the id must be lower-case words joined by dashes")
-	case i.Title == "" && len(i.Stack) == 0 && len(i.Locks) == 0:
-		return errors.New("the signature matches everything: give it a title, a stack or locks")
-	case slices.Contains(i.Stack, "") || slices.Contains(i.Any, "") || slices.Contains(i.Locks, "") || slices.Contains(i.Machines, ""):
+	case i.Title == "" && len(i.Stack) == 0 && len(i.Locks) == 0 && len(i.Cycle) == 0:
+		return errors.New("the signature matches everything: give it a title, a stack, locks or a cycle")
+	case slices.Contains(i.Stack, "") || slices.Contains(i.Any, "") || slices.Contains(i.Locks, "") || slices.Contains(i.Cycle, "") || slices.Contains(i.Machines, ""):
 		return errors.New("an empty string in a list")
 	case len(strings.Fields(i.Reason)) < 5:
 		return errors.New("the reason must say in a sentence or more why this is real")

@@ -25,7 +25,8 @@ func (g *guest) collect(why error) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(g.ctx), g.vm.Deadline(collectLimit))
 	defer cancel()
-	if errors.Is(why, errTimeUp) {
+	switch {
+	case errors.Is(why, errTimeUp):
 		if _, err := g.askQEMU(ctx); errors.Is(err, errLost) {
 			g.blame(err) // it was lost before the time was up
 			return
@@ -35,9 +36,9 @@ func (g *guest) collect(why error) {
 		if !g.stuck() {
 			g.recordZones(ctx, true)
 		}
-	} else if g.deadlock.Load() {
+	case g.deadlock.Load():
 		g.makeSpeak(ctx)
-	} else {
+	default:
 		g.letSpeak(ctx)
 		g.sysrq(ctx, 'd')
 		g.sysrq(ctx, 'w')

@@ -101,14 +101,14 @@ func (g *guest) deadlocked(ctx context.Context, still standstill) bool {
 	g.sysrq(ctx, 'w')
 	g.awaitAnswer(ctx)
 	said, from, to := g.live.play()
-	found, ok := splat.Deadlock(said, pids(tasks))
-	if !ok || !pause(ctx, g.vm.Deadline(confirmAfter)) {
+	if _, ok := splat.Deadlock(said, pids(tasks)); !ok || !pause(ctx, g.vm.Deadline(confirmAfter)) {
 		return false
 	}
 	now, _ := g.blocked(ctx)
 	still.narrow(now)
 	tasks = slices.DeleteFunc(tasks, func(t agent.BlockedTask) bool { return still[t].IsZero() })
-	if found, ok = splat.Deadlock(said, pids(tasks)); !ok {
+	found, ok := splat.Deadlock(said, pids(tasks))
+	if !ok {
 		return false
 	}
 	g.history.Add(history.Event{

@@ -24,8 +24,23 @@ func (b *builder) nameServants() {
 			continue
 		}
 		n.by = b.servants(n, b.leadingTo(n, back))
+		if n.object.Kind == Work && n.by == nil {
+			n.by = b.worker()
+		}
 		b.adoptName(n)
 	}
+}
+
+// worker is who keeps a work item from being run that nobody is seen to run:
+// kthreadd, if it waits itself, for then no pool gets a new worker
+// (kernel/workqueue.c create_worker).
+func (b *builder) worker() []Block {
+	for _, n := range b.nodes {
+		if n.kthread && n.comm == "kthreadd" {
+			return []Block{{Task: n.name(), Why: Inferred}}
+		}
+	}
+	return nil
 }
 
 // barrier takes what the dump of the workqueues says of a flush.
