@@ -65,7 +65,8 @@ type guest struct {
 	events  chan agent.Reply
 }
 
-func newGuest(t *testing.T) *guest {
+// newGuest starts an agent, after before has made what its kernel shows at boot.
+func newGuest(t *testing.T, before ...func(*guest)) *guest {
 	t.Helper()
 	root := t.TempDir()
 	host, port := net.Pipe()
@@ -75,6 +76,9 @@ func newGuest(t *testing.T) *guest {
 		t.Fatal(err)
 	}
 	g := &guest{t: t, root: root, console: log, events: make(chan agent.Reply, 1000)}
+	for _, prepare := range before {
+		prepare(g)
+	}
 	g.agent = newAgent(root, port, &console{file}, processes())
 	g.agent.transport = serialTransport
 	g.Client = agent.NewClient(host, agent.OnEvent(func(r agent.Reply) { g.events <- r }))
@@ -133,11 +137,12 @@ func (g *guest) memoryTree() {
 }
 
 func TestHelloAndMissing(t *testing.T) {
-	g := newGuest(t)
-	g.memoryTree()
-	g.file("lib/plugstorm/plugstorm_slab.ko", "")
-	g.file("proc/lockdep", "")
-	g.file("sys/fs/cgroup/cgroup.controllers", "cpuset memory\n")
+	g := newGuest(t, func(g *guest) {
+		g.memoryTree()
+		g.file("lib/plugstorm/plugstorm_slab.ko", "")
+		g.file("proc/lockdep", "")
+		g.file("sys/fs/cgroup/cgroup.controllers", "cpuset memory\n")
+	})
 	var h agent.Hello
 	g.must(agent.MethodHello, nil, &h)
 	if h.Protocol != agent.ProtocolVersion || h.BlockBytes != 128<<20 || h.Transport != serialTransport || h.Release == "" || h.UptimeMS == 0 {

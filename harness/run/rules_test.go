@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ const (
 
 // checking is a guest with the rule checker; what is written to it goes to written.
 func checking(written *[]agent.FileParams) vmtest.Character {
+	var mu sync.Mutex // requests are served side by side
 	return vmtest.Character{
 		Modules: []string{rules.Module},
 		Methods: map[string]vmtest.Handler{
@@ -36,6 +38,8 @@ func checking(written *[]agent.FileParams) vmtest.Character {
 			agent.MethodWriteFile: func(_ *vmtest.Guest, raw json.RawMessage) (any, error) {
 				var p agent.FileParams
 				err := json.Unmarshal(raw, &p)
+				mu.Lock()
+				defer mu.Unlock()
 				*written = append(*written, p)
 				return nil, err
 			},

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ type blockage struct {
 	tasks func(at time.Duration, look int) []agent.BlockedTask // at: since it was first asked, about when its storm begins
 	says  string                                               // on SysRq-w
 
+	mu    sync.Mutex // requests are served side by side
 	began time.Time
 	looks int
 	wrote []string // NAME=DATA of what was written to files
@@ -28,6 +30,8 @@ type blockage struct {
 func (b *blockage) character(int) vmtest.Character {
 	return vmtest.Character{Methods: map[string]vmtest.Handler{
 		agent.MethodBlocked: func(*vmtest.Guest, json.RawMessage) (any, error) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
 			if b.looks++; b.looks == 1 {
 				b.began = time.Now()
 			}
@@ -36,6 +40,8 @@ func (b *blockage) character(int) vmtest.Character {
 		agent.MethodWriteFile: func(g *vmtest.Guest, params json.RawMessage) (any, error) {
 			var f agent.FileParams
 			err := json.Unmarshal(params, &f)
+			b.mu.Lock()
+			defer b.mu.Unlock()
 			b.wrote = append(b.wrote, f.Path[strings.LastIndex(f.Path, "/")+1:]+"="+f.Data)
 			if f.Data == "w" && b.says != "" {
 				g.Print(b.says)
