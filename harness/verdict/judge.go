@@ -165,14 +165,7 @@ func (j *judge) event(e history.Event) {
 	case history.Stuck:
 		j.sightings = append(j.sightings, func() { j.stuck(e) })
 	case history.Workload:
-		var stats agent.WorkloadStats
-		if json.Unmarshal([]byte(e.Text), &stats) == nil {
-			j.verdict.Workloads[stats.Name] += stats.Rounds
-			if stats.Error != "" {
-				j.fault(e.At, fmt.Sprintf("guest %d: workload %s ended by itself: %s", e.Guest, stats.Name, stats.Error),
-					"without it the guest was not hammered as planned")
-			}
-		}
+		j.workload(e)
 	case history.Zones:
 		j.zones(e)
 	case history.Rules:
@@ -183,6 +176,19 @@ func (j *judge) event(e history.Event) {
 		j.verdict.Faults = append(j.verdict.Faults, Fault{At: e.At, Party: e.Party, Text: e.Text, Next: e.Next})
 	case history.RunEnd:
 		j.ended = true
+	}
+}
+
+// workload takes in what a workload did, or that it ended by itself.
+func (j *judge) workload(e history.Event) {
+	var stats agent.WorkloadStats
+	if json.Unmarshal([]byte(e.Text), &stats) != nil {
+		return
+	}
+	j.verdict.Workloads[stats.Name] += stats.Rounds
+	if stats.Error != "" {
+		j.fault(e.At, fmt.Sprintf("guest %d: workload %s ended by itself: %s", e.Guest, stats.Name, stats.Error),
+			"without it the guest was not hammered as planned")
 	}
 }
 
