@@ -31,7 +31,7 @@ func stepsIn(slot, guest string) int {
 // one of them is no matter of the other's.
 var _ = Describe("a pool", Label("pool"), func() {
 	for _, machine := range guests.Default() {
-		labels, duration := Label(machine.Name), "40s"
+		labels, duration := Label(machine.Name), "20s"
 		if machine != guests.X8664 {
 			labels, duration = append(labels, "on-demand"), "2m" // guests that boot, one after the other, take their time
 		}
@@ -52,15 +52,9 @@ var _ = Describe("a pool", Label("pool"), func() {
 			Expect(m.Faults[0]).To(And(HaveField("Slot", 1), HaveField("Text", ContainSubstring("signal: killed"))))
 			Expect(m.Slots).To(HaveLen(2))
 			Expect(m.Slots[0].Status).To(Equal("unknown"))
-			Expect(m.Slots[1]).To(And(HaveField("Status", "clean"), HaveField("Guests", 1)), "the other slot noticed")
+			Expect(m.Slots[1].Status).To(Equal("clean"), "the other slot noticed")
 			Expect(stepsIn(other, "1")).To(BeNumerically(">", before), "the other guest went on")
-			measured := 0
-			for _, start := range m.Starts {
-				if start.PrivateMiB > 0 {
-					measured++
-				}
-			}
-			Expect(measured).To(BeNumerically(">=", len(m.Starts)-1), "the one that was killed may not have lived until it was measured")
+			Expect(m.Starts).To(ContainElement(And(HaveField("Slot", 2), HaveField("PrivateMiB", BeNumerically(">", 0)))), "memory is measured now and then, not of those who end at once")
 			code, r = plugstorm("judge", "--json", other)
 			Expect(r.Status).To(Equal("clean"), "the slot as a run of its own")
 			Expect(code).To(Equal(0))
