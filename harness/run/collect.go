@@ -40,8 +40,7 @@ func (g *guest) collect(why error) {
 		g.makeSpeak(ctx)
 	default:
 		g.letSpeak(ctx)
-		g.sysrq(ctx, 'd')
-		g.sysrq(ctx, 'w')
+		g.askWaits(ctx)
 	}
 	g.readRules(ctx)
 	g.letSpeak(ctx) // not for ever: there are kernels and workloads that never fall silent
@@ -55,6 +54,12 @@ func (g *guest) letSpeak(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, g.vm.Deadline(sysrqLimit))
 	defer cancel()
 	g.waitQuiet(ctx)
+}
+
+// askWaits asks the kernel who holds what, and who is blocked.
+func (g *guest) askWaits(ctx context.Context) {
+	g.sysrq(ctx, 'd')
+	g.sysrq(ctx, 'w')
 }
 
 // sysrq asks the kernel for a report on its console, through the agent or,

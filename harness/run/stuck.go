@@ -97,8 +97,7 @@ func (g *guest) watchDeadlock() {
 func (g *guest) deadlocked(ctx context.Context, still standstill) bool {
 	tasks := still.of(suspectAfter)
 	g.live.record()
-	g.sysrq(ctx, 'd')
-	g.sysrq(ctx, 'w')
+	g.askWaits(ctx)
 	g.awaitAnswer(ctx)
 	said, from, to := g.live.play()
 	if _, ok := splat.Deadlock(said, pids(tasks)); !ok || !pause(ctx, g.vm.Deadline(confirmAfter)) {
@@ -209,6 +208,5 @@ func (g *guest) makeSpeak(ctx context.Context) {
 		}
 	}
 	g.letSpeak(ctx)
-	g.sysrq(ctx, 'd')
-	g.sysrq(ctx, 'w')
+	g.askWaits(ctx)
 }
