@@ -180,7 +180,7 @@ func TestMemory(t *testing.T) {
 		t.Errorf("a range with a gap: %+v", gap)
 	}
 	g.must(agent.MethodMemory, agent.MemoryParams{Start: 33 * 128 << 20, Size: 128 << 20}, &dimm)
-	want := agent.Block{ID: 33, State: "online", Node: 1}
+	want := agent.Block{ID: 33, State: "online"}
 	if !dimm.Present || len(dimm.Blocks) != 1 || dimm.Blocks[0] != want {
 		t.Errorf("one block: %+v, want %+v", dimm, want)
 	}

@@ -3,9 +3,11 @@
 package main
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"os"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,26 +20,88 @@ const blockedMax = 64
 // blocked lists the tasks that sleep uninterruptibly, kernel threads too. Idle
 // ones don't count: their State is I (TASK_NOLOAD, fs/proc/array.c
 // get_task_state), and khungtaskd leaves them out as well (kernel/hung_task.c).
+//
+// It is asked every few seconds of a storm, so it reads little: one line of each
+// process, and more only of those that have threads or are blocked.
 func (a *guestAgent) blocked() (any, error) {
-	files, err := filepath.Glob(a.tree.Path("proc/[0-9]*/task/[0-9]*/status"))
+	processes, err := a.numbers("proc")
 	if err != nil {
 		return nil, err
 	}
-	if len(files) == 0 {
+	if len(processes) == 0 {
 		return nil, errors.New("proc shows no task")
 	}
 	reply := agent.BlockedReply{Tasks: []agent.BlockedTask{}}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil { // it has ended
-			continue
-		}
-		task, blocked := parseStatus(string(text))
-		if blocked && len(reply.Tasks) < blockedMax {
-			reply.Tasks = append(reply.Tasks, task)
+	for _, pid := range processes {
+		for _, tid := range a.mayBlock(pid) {
+			text, err := os.ReadFile(a.tree.Path(taskFile(pid, tid, "status")))
+			if err != nil { // it has ended
+				continue
+			}
+			task, blocked := parseStatus(string(text))
+			if blocked && len(reply.Tasks) < blockedMax {
+				reply.Tasks = append(reply.Tasks, task)
+			}
 		}
 	}
 	return reply, nil
+}
+
+// mayBlock lists the threads of a process that seemed blocked a moment ago.
+func (a *guestAgent) mayBlock(pid int) []int {
+	state, threads := a.glance(taskFile(pid, pid, "stat"))
+	if threads <= 1 {
+		if state != blockedState {
+			return nil
+		}
+		return []int{pid}
+	}
+	tids, _ := a.numbers(fmt.Sprintf("proc/%d/task", pid)) // it may have ended
+	return slices.DeleteFunc(tids, func(tid int) bool {
+		state, _ := a.glance(taskFile(pid, tid, "stat"))
+		return state != blockedState
+	})
+}
+
+// numbers lists the entries of a directory that are numbers.
+func (a *guestAgent) numbers(dir string) ([]int, error) {
+	d, err := os.Open(a.tree.Path(dir))
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	var numbers []int
+	for _, name := range names {
+		if n, err := strconv.Atoi(name); err == nil {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers, err
+}
+
+func taskFile(pid, tid int, name string) string {
+	return fmt.Sprintf("proc/%d/task/%d/%s", pid, tid, name)
+}
+
+// blockedState is TASK_UNINTERRUPTIBLE, as proc shows it.
+const blockedState = "D"
+
+// glance reads a task's state and its process's number of threads off its stat,
+// the third field and the twentieth. The second one, its name in parentheses,
+// may have anything in it (fs/proc/array.c do_task_stat).
+func (a *guestAgent) glance(file string) (state string, threads int) {
+	text, err := os.ReadFile(a.tree.Path(file))
+	if err != nil { // it has ended
+		return "", 0
+	}
+	f := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(f) < 18 {
+		return "", 0
+	}
+	threads, _ = strconv.Atoi(f[17])
+	return f[0], threads
 }
 
 // parseStatus reads /proc/PID/status. It reports whether the task is in D state.
@@ -48,7 +112,7 @@ func parseStatus(text string) (task agent.BlockedTask, blocked bool) {
 		case "Name":
 			task.Name = value
 		case "State":
-			blocked = strings.HasPrefix(value, "D")
+			blocked = strings.HasPrefix(value, blockedState)
 		case "Pid":
 			task.PID, _ = strconv.Atoi(value)
 		case "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches":

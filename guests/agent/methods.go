@@ -77,14 +77,14 @@ func (a *guestAgent) memory(p agent.MemoryParams) (agent.MemoryReply, error) {
 	}
 	reply := agent.MemoryReply{Blocks: []agent.Block{}}
 	for _, id := range ids {
-		b, err := a.tree.Block(id)
+		state, err := a.tree.BlockState(id)
 		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
 			continue
 		}
 		if err != nil {
 			return none, err
 		}
-		reply.Blocks = append(reply.Blocks, agent.Block{ID: b.ID, State: b.State, Node: b.Node})
+		reply.Blocks = append(reply.Blocks, agent.Block{ID: id, State: state})
 	}
 	reply.Present = p.Size == 0 || uint64(len(reply.Blocks)) == last-first+1
 	return reply, nil

@@ -124,7 +124,6 @@ type MemoryParams struct {
 type Block struct {
 	ID    uint64 `json:"id"`    // N; its first byte is at N*BlockBytes
 	State string `json:"state"` // "online", "offline", "going-offline"
-	Node  int    `json:"node"`  // -1 when the kernel doesn't say
 }
 
 // MemoryReply lists the memory blocks inside the asked range, by ID.

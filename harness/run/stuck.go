@@ -27,7 +27,7 @@ const suspectAfter = 5 * time.Second
 // These are stretched by the guest's slowness.
 const (
 	// stuckLook is the pause between two looks at the blocked tasks.
-	stuckLook = time.Second
+	stuckLook = 2 * time.Second
 
 	// suspectAgain is how long nobody is asked again after that.
 	suspectAgain = 15 * time.Second

@@ -74,12 +74,15 @@ func (t Tree) BlockIDs() ([]uint64, error) {
 	return ids, nil
 }
 
-// Block reads one block, only as much of it as is needed to confirm a hotplug:
-// reading valid_zones of a block whose node is just being brought up is a race
-// of its own (seen in 6.12), for workloads to look for. A block that is removed
-// meanwhile is an error (ENOENT or ENODEV).
+// BlockState reads no more of a block than is needed to confirm a hotplug: it is
+// on the way of every DIMM, and reading valid_zones of a block whose node is just
+// being brought up is a race of its own (seen in 6.12), for workloads to look for.
+// A block that is removed meanwhile is an error (ENOENT or ENODEV).
+func (t Tree) BlockState(id uint64) (string, error) { return t.Text(blockDir(id), "state") }
+
+// Block reads a block's state and its node. See BlockState.
 func (t Tree) Block(id uint64) (Block, error) {
-	state, err := t.Text(blockDir(id), "state")
+	state, err := t.BlockState(id)
 	if err != nil {
 		return Block{}, err
 	}
@@ -87,7 +90,7 @@ func (t Tree) Block(id uint64) (Block, error) {
 }
 
 // BlockZones reads the zones that a block can go to; of one that is online,
-// the zone that it is in. See Block for why nobody else reads it.
+// the zone that it is in. See BlockState for why nobody else reads it.
 func (t Tree) BlockZones(id uint64) (string, error) { return t.Text(blockDir(id), "valid_zones") }
 
 // blockNode finds the link "nodeN" in a block's directory.

@@ -185,7 +185,7 @@ func (k *kernel) memory(p agent.MemoryParams) (any, error) {
 		if online {
 			state = "online"
 		}
-		r.Blocks = append(r.Blocks, agent.Block{ID: id, State: state, Node: 1})
+		r.Blocks = append(r.Blocks, agent.Block{ID: id, State: state})
 	}
 	return r, nil
 }
