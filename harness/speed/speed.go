@@ -77,7 +77,7 @@ var Parts = []Part{
 	{
 		Name: "cycles", Doc: "DIMM add+remove cycles, by QMP alone and by plugstorm",
 		What:     []string{BareLoop, Paced, Stormed},
-		Measures: []Measure{{"cycles_per_s", "1/s", "cycles of add and remove"}, {"ops_per_s", "1/s", "ops that were done, of any kind"}},
+		Measures: []Measure{{"units_per_s", "1/s", "memory that went in and out again, in units of a DIMM: the bare loop's has one, a storm's up to four"}, {"cycles_per_s", "1/s", "DIMMs that went in and out again"}, {"ops_per_s", "1/s", "ops that were done, of any kind"}},
 		Ratios:   []Ratio{{Paced, BareLoop}, {Stormed, BareLoop}},
 	},
 	{

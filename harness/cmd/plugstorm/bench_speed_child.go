@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,6 +19,7 @@ import (
 	"plugstorm/harness/op"
 	"plugstorm/harness/schedule"
 	"plugstorm/harness/speed"
+	"plugstorm/harness/vm"
 )
 
 // A child is one call of plugstorm's own command that has ended.
@@ -112,16 +114,17 @@ type traced struct {
 	stormed  time.Duration // from the first op to the end of the last one
 	done     int           // ops
 	cycles   int           // DIMMs that were removed
+	units    float64       // and their memory, in units of the machine's DIMMs
 }
 
 // trace reads the history of a machine's part of a run that began at started.
-func trace(dir, machine string, started time.Time) (*traced, error) {
-	h, err := history.Read(filepath.Join(dir, machine))
+func trace(dir string, m *vm.Machine, started time.Time) (*traced, error) {
+	h, err := history.Read(filepath.Join(dir, m.Name))
 	if err != nil {
 		return nil, err
 	}
 	t := &traced{history: h, command: h.Case.Started.Sub(started)}
-	kinds := map[int]*op.Kind{}
+	dimms := dimmBooks{unit: float64(m.DIMM.UnitMiB), steps: map[int]op.Spec{}, mib: map[string]float64{}}
 	for _, e := range h.Events {
 		at := t.command + e.At
 		switch e.Type {
@@ -136,14 +139,15 @@ func trace(dir, machine string, started time.Time) (*traced, error) {
 				t.guest = e.At
 			}
 		case history.StepBegin:
-			kinds[e.Seq] = e.Step.Op.Kind
+			dimms.steps[e.Seq] = e.Step.Op
 			t.began(e.Step, at)
 		case history.StepEnd:
 			t.stormed = at - t.first
 			if e.Outcome == op.Done {
 				t.done++
-				if kinds[e.Seq] == op.DIMMRemove {
+				if units, removed := dimms.done(e.Seq); removed {
 					t.cycles++
+					t.units += units
 				}
 			}
 		}
@@ -152,6 +156,32 @@ func trace(dir, machine string, started time.Time) (*traced, error) {
 		return nil, blame.Errorf(blame.Harness, "see "+dir, "it came to no op")
 	}
 	return t, nil
+}
+
+// dimmBooks know how large the DIMMs are that come and go.
+type dimmBooks struct {
+	unit  float64 // MiB
+	steps map[int]op.Spec
+	mib   map[string]float64 // of the DIMMs that are plugged
+}
+
+// done takes in a step that went well. If it removed a DIMM, that had so many units.
+func (b *dimmBooks) done(seq int) (units float64, removed bool) {
+	var o struct {
+		Args struct {
+			ID  string  `json:"id"`
+			MiB float64 `json:"mib"`
+		} `json:"args"`
+	}
+	step := b.steps[seq]
+	text, err := json.Marshal(step)
+	if err != nil || json.Unmarshal(text, &o) != nil {
+		return 0, false
+	}
+	if step.Kind == op.DIMMAdd {
+		b.mib[o.Args.ID] = o.Args.MiB
+	}
+	return b.mib[o.Args.ID] / b.unit, step.Kind == op.DIMMRemove
 }
 
 // began notes when the first ops began.
@@ -178,7 +208,8 @@ func (t *traced) paces() map[string]float64 {
 	if t.stormed <= 0 {
 		return nil
 	}
-	return map[string]float64{"cycles_per_s": float64(t.cycles) / t.stormed.Seconds(), "ops_per_s": float64(t.done) / t.stormed.Seconds()}
+	s := t.stormed.Seconds()
+	return map[string]float64{"units_per_s": t.units / s, "cycles_per_s": float64(t.cycles) / s, "ops_per_s": float64(t.done) / s}
 }
 
 // failed is a sample of something that went wrong.

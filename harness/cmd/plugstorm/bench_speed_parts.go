@@ -123,7 +123,7 @@ func (b *speedBench) bareLoop(ctx context.Context, t *speedTarget, s speed.Sampl
 		}
 	}
 	pace := float64(n) / time.Since(began).Seconds()
-	return map[string]float64{"cycles_per_s": pace, "ops_per_s": 2 * pace}, nil
+	return map[string]float64{"units_per_s": pace, "cycles_per_s": pace, "ops_per_s": 2 * pace}, nil
 }
 
 // paced does the same by way of plugstorm, in a guest that has booted as well.

@@ -220,6 +220,6 @@ func (b *speedBench) call(ctx context.Context, t *speedTarget, s speed.Sample, s
 	if err != nil {
 		return nil, c, err
 	}
-	r, err := trace(dir, t.machine.Name, c.started)
+	r, err := trace(dir, t.machine, c.started)
 	return r, c, err
 }

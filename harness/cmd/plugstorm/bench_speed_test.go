@@ -64,11 +64,19 @@ func (f *fakePlugstorm) record(dir string, started time.Time, restored bool) err
 	}
 	at(0.1, history.Event{Type: history.GuestStart, Guest: 1, Restored: restored, Text: "/snapshot"})
 	at(up, history.Event{Type: history.AgentUp, Guest: 1})
-	for i, kind := range []*op.Kind{op.WorkloadStartOp, op.DIMMAdd, op.DIMMRemove} {
+	for i, text := range []string{
+		`{"kind": "workload-start", "args": {}}`,
+		`{"kind": "dimm-add", "args": {"id": "dimm3", "mib": 384, "node": 1}}`,
+		`{"kind": "dimm-remove", "args": {"id": "dimm3"}}`,
+	} {
 		if f.broken {
 			break
 		}
-		at(up+float64(i), history.Event{Type: history.StepBegin, Guest: 1, Seq: i + 1, Step: &schedule.Step{Lane: "a", Op: op.Spec{Kind: kind, Op: kind.Zero()}}})
+		var spec op.Spec
+		if err := json.Unmarshal([]byte(text), &spec); err != nil {
+			return err
+		}
+		at(up+float64(i), history.Event{Type: history.StepBegin, Guest: 1, Seq: i + 1, Step: &schedule.Step{Lane: "a", Op: spec}})
 		at(up+float64(i)+1, history.Event{Type: history.StepEnd, Guest: 1, Seq: i + 1, Outcome: op.Done})
 	}
 	at(up+4, history.Event{Type: history.GuestEnd, Guest: 1})
@@ -116,7 +124,7 @@ func TestSpeedMeasures(t *testing.T) {
 		value         float64
 	}{
 		{speed.Cold, "start_s", 6.05}, {speed.Cold, "hotplug_s", 7.05}, {speed.Snapshot, "start_s", 0.35}, {speed.Snapshot, "command_s", 0.05},
-		{speed.Snapshot, "guest_s", 0.3}, {speed.Paced, "cycles_per_s", 1.0 / 3}, {speed.Stormed, "ops_per_s", 1},
+		{speed.Snapshot, "guest_s", 0.3}, {speed.Paced, "cycles_per_s", 1.0 / 3}, {speed.Paced, "units_per_s", 1}, {speed.Stormed, "ops_per_s", 1},
 		{speed.Together, "controller_mib", 40}, {speed.Together, "private_mib", 250}, {speed.Judge, "judge_s", 2},
 	} {
 		if got := median(t, table, want.what, want.measure); got < want.value*0.999 || got > want.value*1.001 {
