@@ -7,6 +7,7 @@
 package detect
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -33,11 +34,18 @@ func (s *Subject) expects() bool { return len(s.Match) > 0 }
 // A Plan is what a benchmark is to measure.
 type Plan struct {
 	Subjects []Subject
-	Machines []string          // to which it is limited; empty for no limit
-	Peers    map[string]string // further hunters, and each one's scenario
-	Seeds    int               // runs of each cell
-	First    int64             // the first seed
-	Budget   time.Duration     // of each run, from the agent's start
+	Machines []string        // to which it is limited; empty for no limit
+	Peers    map[string]Peer // further hunters, by name
+	Seeds    int             // runs of each cell
+	First    int64           // the first seed
+	Budget   time.Duration   // of each run, from the agent's start
+}
+
+// A Peer is another way to hunt.
+type Peer struct {
+	Suite  string // its scenario; empty for the subject's own
+	Behind string // what stands behind its scenario's name, such as schedule.OneLane
+	Cold   bool   // boots every guest
 }
 
 // A Cell is what one row of the table is about: one hunter after one subject
@@ -48,6 +56,7 @@ type Cell struct {
 	By      string
 	Suite   string
 	Silent  bool // it is a negative control
+	Cold    bool // every guest boots
 }
 
 func (c Cell) String() string {
@@ -72,9 +81,10 @@ func (p *Plan) Cells() []Cell {
 				continue
 			}
 			silent := slices.Contains(s.Silent, machine)
-			all = append(all, Cell{s, machine, Ours, s.Suite, silent})
-			for _, peer := range peers {
-				all = append(all, Cell{s, machine, peer, p.Peers[peer], silent})
+			all = append(all, Cell{s, machine, Ours, s.Suite, silent, false})
+			for _, name := range peers {
+				peer := p.Peers[name]
+				all = append(all, Cell{s, machine, name, cmp.Or(peer.Suite, s.Suite) + peer.Behind, silent, peer.Cold})
 			}
 		}
 	}

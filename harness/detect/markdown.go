@@ -44,6 +44,9 @@ func tableMarkdown(t *Table, host Host, now time.Time) string {
 		}
 		page.Row(&b, cells...)
 	}
+	for _, c := range t.Compare() {
+		fmt.Fprintf(&b, "\n%s.\n", c.String())
+	}
 	for _, s := range t.Shared {
 		fmt.Fprintf(&b, "\nShared by %s: `%s`\n", strings.Join(s.Subjects, ", "), strings.ReplaceAll(console.Escape(s.Identity), "`", "'"))
 	}
@@ -82,13 +85,10 @@ func peersOf(t *Table) []string {
 
 // peerCell is what a peer made of a row of ours.
 func (t *Table) peerCell(ours *Row, peer string) string {
-	i := slices.IndexFunc(t.Rows, func(r Row) bool {
-		return r.By == peer && r.Subject.Name == ours.Subject.Name && r.Machine == ours.Machine
-	})
-	if i < 0 {
+	r := t.peerRow(ours, peer)
+	if r == nil {
 		return "-"
 	}
-	r := &t.Rows[i]
 	text := fmt.Sprintf("%d/%d", r.Detected, r.Asked)
 	if r.Detected > 0 {
 		text += ", " + short(r.FromQEMU.Median, r.Detected)

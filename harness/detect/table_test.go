@@ -49,11 +49,14 @@ func TestCells(t *testing.T) {
 			{Name: "a", Suite: "s", Machines: []string{"pseries"}, Silent: []string{"x86_64"}},
 			{Name: "b", Suite: "t", Machines: []string{"x86_64", "pseries"}},
 		},
-		Peers: map[string]string{"z": "peer-z", "y": "peer-y"},
+		Peers: map[string]Peer{"z": {Suite: "peer-z"}, "y": {Behind: "+y", Cold: true}},
 	}
 	list := func() (all []string) {
 		for _, c := range p.Cells() {
 			text := c.String() + ": " + c.Suite
+			if c.Cold {
+				text += ", cold"
+			}
 			if c.Silent {
 				text += ", silent"
 			}
@@ -62,10 +65,10 @@ func TestCells(t *testing.T) {
 		return all
 	}
 	want := []string{
-		"a on pseries: s", "a on pseries by y: peer-y", "a on pseries by z: peer-z",
-		"a on x86_64: s, silent", "a on x86_64 by y: peer-y, silent", "a on x86_64 by z: peer-z, silent",
-		"b on x86_64: t", "b on x86_64 by y: peer-y", "b on x86_64 by z: peer-z",
-		"b on pseries: t", "b on pseries by y: peer-y", "b on pseries by z: peer-z",
+		"a on pseries: s", "a on pseries by y: s+y, cold", "a on pseries by z: peer-z",
+		"a on x86_64: s, silent", "a on x86_64 by y: s+y, cold, silent", "a on x86_64 by z: peer-z, silent",
+		"b on x86_64: t", "b on x86_64 by y: t+y, cold", "b on x86_64 by z: peer-z",
+		"b on pseries: t", "b on pseries by y: t+y, cold", "b on pseries by z: peer-z",
 	}
 	if diff := cmp.Diff(want, list()); diff != "" {
 		t.Error(diff)
@@ -266,7 +269,7 @@ func TestJSON(t *testing.T) {
 // the guest said.
 func TestMarkdown(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := &Plan{Seeds: 5, First: 1, Budget: second, Peers: map[string]string{"peer": "storm"}, Subjects: []Subject{
+		p := &Plan{Seeds: 5, First: 1, Budget: second, Peers: map[string]Peer{"peer": {Suite: "storm"}}, Subjects: []Subject{
 			{Name: "a", Title: "a|b\n<c>", Suite: "seed4", Machines: []string{"x86_64"}, Silent: []string{"pseries"}},
 			{Name: "b", Suite: "storm", Machines: []string{"x86_64"}},
 		}}

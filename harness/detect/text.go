@@ -31,6 +31,11 @@ func WriteText(w io.Writer, t *Table) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
+	for _, c := range t.Compare() {
+		if _, err := fmt.Fprintln(w, c.String()); err != nil {
+			return err
+		}
+	}
 	return writeShared(w, t)
 }
 

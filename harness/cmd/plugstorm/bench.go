@@ -113,9 +113,13 @@ func (f *benchFlags) define(flags *pflag.FlagSet) {
 // peerPrefix begins the names of the scenarios that are peers.
 const peerPrefix = "peer-"
 
-// peerNames lists the peers that there are.
+// oneLane is plugstorm itself as it would be without what makes it fast: it boots
+// every guest and does one thing after the other.
+const oneLane = "one-lane"
+
+// peerNames lists the peers that there are: what others have, and oneLane.
 func peerNames() []string {
-	var all []string
+	all := []string{oneLane}
 	for _, name := range schedule.Scenarios.Names() {
 		if peer, ok := strings.CutPrefix(name, peerPrefix); ok {
 			all = append(all, peer)
@@ -163,7 +167,7 @@ func (a *app) newBench(f *benchFlags) (*bench, error) {
 		}
 	}
 	b.plan = detect.Plan{Machines: f.machines, Seeds: f.seeds, First: f.first, Budget: f.budget}
-	if b.plan.Peers, err = f.peerSuites(); err != nil {
+	if b.plan.Peers, err = f.peersAsked(); err != nil {
 		return nil, err
 	}
 	if b.targets, err = f.targets(); err != nil {
@@ -219,9 +223,9 @@ func (f *benchFlags) absolute() error {
 	return nil
 }
 
-// peerSuites are the scenarios of the peers that were asked for.
-func (f *benchFlags) peerSuites() (map[string]string, error) {
-	chosen := map[string]string{}
+// peersAsked are the peers that were asked for.
+func (f *benchFlags) peersAsked() (map[string]detect.Peer, error) {
+	chosen := map[string]detect.Peer{}
 	for _, name := range f.peers {
 		all := []string{name}
 		switch name {
@@ -234,7 +238,10 @@ func (f *benchFlags) peerSuites() (map[string]string, error) {
 			if !slices.Contains(peerNames(), peer) {
 				return nil, blame.Errorf(blame.User, "choose of: "+names(append(peerNames(), "all", "none")), "unknown peer %q", peer)
 			}
-			chosen[peer] = peerPrefix + peer
+			chosen[peer] = detect.Peer{Suite: peerPrefix + peer}
+			if peer == oneLane {
+				chosen[peer] = detect.Peer{Behind: schedule.OneLane, Cold: true}
+			}
 		}
 	}
 	return chosen, nil

@@ -101,7 +101,7 @@ func (f *benchFlags) expect(s *detect.Subject, p *images.Plant) error {
 	case p.Expect.Suite != "":
 		s.Suite = p.Expect.Suite
 	}
-	if _, err := schedule.Scenarios.Get(s.Suite); err != nil {
+	if _, err := schedule.Find(s.Suite); err != nil {
 		return fmt.Errorf("%s: %w", p.Name, err)
 	}
 	return nil
@@ -117,7 +117,7 @@ func (b *bench) runFlags(c detect.Cell, seed int64) *runFlags {
 	f := &runFlags{
 		machines: []string{c.Machine}, suite: c.Suite, seed: seed, duration: b.plan.Budget,
 		tree: b.flags.tree, baseline: b.flags.baseline,
-		accel: b.flags.accel, known: b.flags.known, rules: b.flags.rules, cold: b.flags.cold, first: true,
+		accel: b.flags.accel, known: b.flags.known, rules: b.flags.rules, cold: b.flags.cold || c.Cold, first: true,
 	}
 	t := b.target(c)
 	f.features = slices.Compact(slices.Sorted(slices.Values(slices.Concat(b.flags.features, t.features))))
@@ -135,7 +135,7 @@ func (b *bench) planRun(c detect.Cell, seed int64, dir string) (*plan, error) {
 	p := &plan{flags: f, seed: seed, duration: b.plan.Budget, dir: dir, known: b.known}
 	p.known.set = p.known.set.Without(b.target(c).despite...)
 	var err error
-	if p.scenario, err = schedule.Scenarios.Get(c.Suite); err != nil {
+	if p.scenario, err = schedule.Find(c.Suite); err != nil {
 		return nil, err
 	}
 	if p.machines, err = chosenMachines(f.machines); err != nil {

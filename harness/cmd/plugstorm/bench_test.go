@@ -55,7 +55,7 @@ func TestSuitesNameWhatThereIs(t *testing.T) {
 			t.Errorf("suite %s: %v", s.Name, err)
 		}
 	}
-	if want := []string{"rcutorture", "selftests", "stress-ng"}; !slices.Equal(peerNames(), want) {
+	if want := []string{oneLane, "rcutorture", "selftests", "stress-ng"}; !slices.Equal(peerNames(), want) {
 		t.Errorf("peers %q, want %q", peerNames(), want)
 	}
 }

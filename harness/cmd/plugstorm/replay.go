@@ -88,7 +88,7 @@ func (a *app) recorded(p *plan, given *runFlags, dir string, number int) error {
 	if err != nil {
 		return err
 	}
-	if p.scenario, err = schedule.Scenarios.Get(h.Case.Suite); err != nil {
+	if p.scenario, err = schedule.Find(h.Case.Suite); err != nil {
 		return err
 	}
 	f, baselined, err := a.parseRun(h.Case.Command)

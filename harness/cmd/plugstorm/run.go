@@ -83,7 +83,7 @@ otherwise; --patch and --plant are applied to a private copy. The exit code is
 	}
 	flags := c.Flags()
 	buildFlags(flags, f)
-	flags.StringVar(&f.suite, "suite", suites.Smoke.Name, "what to do: "+names(schedule.Scenarios.Names()))
+	flags.StringVar(&f.suite, "suite", suites.Smoke.Name, "what to do: "+names(schedule.Scenarios.Names())+"; behind any of them "+schedule.OneLane+": one step after the other")
 	flags.Int64Var(&f.seed, "seed", 0, "seed of the schedule, 0 or more (default random, always printed)")
 	flags.DurationVar(&f.duration, "duration", 0, "length of the storm on each machine, boots excluded (default the suite's)")
 	flags.IntVar(&f.vms, "vms", 0, "guests at a time, shared out among the machines, each from a seed of its own (default by the host's cores and memory)")
@@ -196,7 +196,7 @@ type plan struct {
 func (a *app) plan(f *runFlags, seeded, baselined bool) (*plan, error) {
 	p := &plan{flags: f, seed: f.seed, duration: f.duration}
 	var err error
-	if p.scenario, err = schedule.Scenarios.Get(f.suite); err != nil {
+	if p.scenario, err = schedule.Find(f.suite); err != nil {
 		return nil, err
 	}
 	if p.machines, err = chosenMachines(f.machines); err != nil {
