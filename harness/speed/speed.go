@@ -54,16 +54,17 @@ type Ratio struct{ Of, By string }
 
 // The ways in which something is measured.
 const (
-	BareBoot    = "bare QEMU, boot"
-	BareRestore = "bare QEMU, restore"
-	Cold        = "plugstorm --cold"
-	Snapshot    = "plugstorm, snapshot"
-	BareLoop    = "bare QMP loop"
-	Paced       = "plugstorm, pace"
-	Stormed     = "plugstorm, storm"
-	Together    = "plugstorm run side by side"
-	Guest       = "guest"
-	Judge       = "plugstorm judge"
+	BareBoot      = "bare QEMU, boot"
+	BareRestore   = "bare QEMU, restore"
+	Cold          = "plugstorm --cold"
+	Snapshot      = "plugstorm, snapshot"
+	BareLoop      = "bare QMP loop"
+	Paced         = "plugstorm, pace"
+	Stormed       = "plugstorm, storm"
+	Together      = "plugstorm, storm, --vms"
+	TogetherPaced = "plugstorm, pace, --vms"
+	Guest         = "guest"
+	Judge         = "plugstorm judge"
 )
 
 // Parts are all parts, in the order in which they are measured.
@@ -81,9 +82,9 @@ var Parts = []Part{
 		Ratios:   []Ratio{{Paced, BareLoop}, {Stormed, BareLoop}},
 	},
 	{
-		Name: "guests", Doc: "the same suite on several guests at once", Size: "guests",
-		What:     []string{Together},
-		Measures: []Measure{{"ops_per_s", "1/s", "ops that were done, all guests together"}, {"start_s", "s", "until the last guest's first op"}, {"qemu_mib", "MiB", "resident memory of one QEMU, the mean of the most of each"}, {"private_mib", "MiB", "of which nobody else has it"}, {"controller_mib", "MiB", "resident memory of one controller, at most"}},
+		Name: "guests", Doc: "a suite on several guests at once, under one controller", Size: "guests",
+		What:     []string{Together, TogetherPaced},
+		Measures: []Measure{{"ops_per_s", "1/s", "ops that were done, all guests together"}, {"start_s", "s", "until the last guest's first op"}, {"qemu_mib", "MiB", "resident memory of one QEMU, the mean of the most of each"}, {"private_mib", "MiB", "of which nobody else has it"}, {"controller_mib", "MiB", "resident memory of the controller, at most"}},
 	},
 	{
 		Name: "slots", Doc: "DIMM slots, all but one of them full", Size: "slots",

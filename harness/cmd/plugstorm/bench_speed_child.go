@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"syscall"
 	"time"
@@ -26,8 +25,8 @@ import (
 type child struct {
 	started time.Time
 	took    time.Duration
-	memory  memory // at most, of the command itself
-	guest   memory // at most, of the QEMU that it started
+	memory  memory         // at most, of the command itself
+	guests  map[int]memory // at most, of each QEMU that it started, by process
 }
 
 // childGrace is how long a child may take to end when it is interrupted.
@@ -57,7 +56,7 @@ func runOurselves(ctx context.Context, args ...string) (child, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = childGrace
-	c := child{started: time.Now()}
+	c := child{started: time.Now(), guests: map[int]memory{}}
 	if err := cmd.Start(); err != nil {
 		return c, blame.On(blame.Host, err, "")
 	}
@@ -91,11 +90,20 @@ func (c *child) watch(pid int, stop <-chan struct{}) {
 			continue
 		}
 		for _, qemu := range children(pid) {
-			m := memoryOf(qemu)
-			c.guest.resident = max(c.guest.resident, m.resident)
-			c.guest.private = max(c.guest.private, m.private)
+			m, most := memoryOf(qemu), c.guests[qemu]
+			c.guests[qemu] = memory{resident: max(most.resident, m.resident), private: max(most.private, m.private)}
 		}
 	}
+}
+
+// guest is the mean of its guests' most.
+func (c *child) guest() memory {
+	var mean memory
+	for _, m := range c.guests {
+		mean.resident += m.resident / float64(len(c.guests))
+		mean.private += m.private / float64(len(c.guests))
+	}
+	return mean
 }
 
 func lastLine(text []byte) string {
@@ -117,9 +125,10 @@ type traced struct {
 	units    float64       // and their memory, in units of the machine's DIMMs
 }
 
-// trace reads the history of a machine's part of a run that began at started.
+// trace reads the history in dir, of one slot or of a whole run on a machine. The
+// run's process began at started.
 func trace(dir string, m *vm.Machine, started time.Time) (*traced, error) {
-	h, err := history.Read(filepath.Join(dir, m.Name))
+	h, err := history.Read(dir)
 	if err != nil {
 		return nil, err
 	}

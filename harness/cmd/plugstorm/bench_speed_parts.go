@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"plugstorm/harness/bare"
 	"plugstorm/harness/blame"
 	"plugstorm/harness/history"
@@ -143,30 +141,21 @@ func (b *speedBench) stormed(ctx context.Context, t *speedTarget, s speed.Sample
 	return r.paces(), nil
 }
 
-// together runs a suite on several guests at once, each with a controller of its
-// own.
-func (b *speedBench) together(ctx context.Context, t *speedTarget, s speed.Sample) (map[string]float64, error) {
-	runs, controllers := make([]*traced, s.Size), make([]child, s.Size)
-	all, ctx := errgroup.WithContext(ctx)
-	for i := range s.Size {
-		all.Go(func() (err error) {
-			runs[i], controllers[i], err = b.call(ctx, t, s, suites.Storm, "--seed", fmt.Sprint(100*s.Rep+i), "--duration", b.flags.loop.String())
-			return err
-		})
+// together runs a suite on several guests at once.
+func (b *speedBench) together(suite *schedule.Scenario) func(context.Context, *speedTarget, speed.Sample) (map[string]float64, error) {
+	return func(ctx context.Context, t *speedTarget, s speed.Sample) (map[string]float64, error) {
+		runs, c, err := b.callTogether(ctx, t, s, suite, s.Size, "--seed", fmt.Sprint(s.Rep), "--duration", b.flags.loop.String())
+		if err != nil {
+			return nil, err
+		}
+		guest := c.guest()
+		v := map[string]float64{"controller_mib": c.memory.peak, "qemu_mib": guest.resident, "private_mib": guest.private}
+		for _, r := range runs {
+			v["ops_per_s"] += r.paces()["ops_per_s"]
+			v["start_s"] = max(v["start_s"], r.first.Seconds())
+		}
+		return v, nil
 	}
-	if err := all.Wait(); err != nil {
-		return nil, err
-	}
-	v := map[string]float64{}
-	for i, r := range runs {
-		c := controllers[i]
-		v["ops_per_s"] += r.paces()["ops_per_s"]
-		v["start_s"] = max(v["start_s"], r.first.Seconds())
-		v["controller_mib"] = max(v["controller_mib"], c.memory.peak)
-		v["qemu_mib"] += c.guest.resident / float64(s.Size)
-		v["private_mib"] += c.guest.private / float64(s.Size)
-	}
-	return v, nil
 }
 
 // slotCycles is how many cycles of the last DIMM are measured.

@@ -122,7 +122,7 @@ func (b *speedBench) way(t *speedTarget, s speed.Sample) func(context.Context, s
 	ways := map[string]func(context.Context, *speedTarget, speed.Sample) (map[string]float64, error){
 		speed.BareBoot: b.bareBoot, speed.BareRestore: b.bareRestore, speed.Cold: b.coldStart, speed.Snapshot: b.snapshotStart,
 		speed.BareLoop: b.bareLoop, speed.Paced: b.paced, speed.Stormed: b.stormed,
-		speed.Together: b.together, speed.Guest: b.slots, speed.Judge: b.judged,
+		speed.Together: b.together(suites.Storm), speed.TogetherPaced: b.together(suites.Pace), speed.Guest: b.slots, speed.Judge: b.judged,
 	}
 	do := ways[s.What]
 	return func(ctx context.Context, s speed.Sample) (map[string]float64, error) { return do(ctx, t, s) }
@@ -207,19 +207,40 @@ func (b *speedBench) newDir(s speed.Sample) (string, error) {
 	return dir, blame.On(blame.Host, os.Mkdir(dir, 0o755), "choose another directory with --out")
 }
 
-// call runs a suite as a user would, and reads what it recorded.
+// call runs a suite on one guest at a time, as a user would, and reads what it
+// recorded.
 func (b *speedBench) call(ctx context.Context, t *speedTarget, s speed.Sample, suite *schedule.Scenario, more ...string) (*traced, child, error) {
+	all, c, err := b.callTogether(ctx, t, s, suite, 1, more...)
+	if err != nil {
+		return nil, c, err
+	}
+	return all[0], c, nil
+}
+
+// callTogether does it with n guests at a time.
+func (b *speedBench) callTogether(ctx context.Context, t *speedTarget, s speed.Sample, suite *schedule.Scenario, n int, more ...string) ([]*traced, child, error) {
 	dir, err := b.newDir(s)
 	if err != nil {
 		return nil, child{}, err
 	}
 	args := append([]string{
-		"run", "--quiet", "--machine", t.machine.Name, "--accel", string(t.spec.Accel), "--suite", suite.Name, "--out", dir,
+		"run", "--quiet", "--machine", t.machine.Name, "--accel", string(t.spec.Accel), "--suite", suite.Name, "--out", dir, "--vms", fmt.Sprint(n),
 	}, more...)
 	c, err := b.command(ctx, args...)
 	if err != nil {
 		return nil, c, err
 	}
-	r, err := trace(dir, t.machine, c.started)
-	return r, c, err
+	var all []*traced
+	for i := range n {
+		number := i + 1
+		if n == 1 {
+			number = 0
+		}
+		r, err := trace(filepath.Join(dir, slot{number: number}.dir(t.machine.Name)), t.machine, c.started)
+		if err != nil {
+			return nil, c, err
+		}
+		all = append(all, r)
+	}
+	return all, c, nil
 }

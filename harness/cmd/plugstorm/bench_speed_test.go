@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -37,13 +38,21 @@ func (f *fakePlugstorm) command(_ context.Context, args ...string) (child, error
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls = append(f.calls, strings.Join(args, " "))
-	c := child{started: time.Now(), took: 2 * time.Second, memory: memory{peak: 40}, guest: memory{resident: 300, private: 250}}
+	c := child{started: time.Now(), took: 2 * time.Second, memory: memory{peak: 40}, guests: map[int]memory{1: {resident: 200, private: 150}, 2: {resident: 400, private: 350}}}
 	dir := args[len(args)-1]
 	if args[0] == "judge" {
 		return c, os.WriteFile(filepath.Join(dir, "x86_64", verdictFile), nil, 0o644)
 	}
 	dir = args[slices.Index(args, "--out")+1]
-	return c, f.record(filepath.Join(dir, "x86_64"), c.started, !f.cold && !slices.Contains(args, "--cold"))
+	vms, err := strconv.Atoi(args[slices.Index(args, "--vms")+1])
+	for i := range vms {
+		number := i + 1
+		if vms == 1 {
+			number = 0
+		}
+		err = errors.Join(err, f.record(filepath.Join(dir, slot{number: number}.dir("x86_64")), c.started, !f.cold && !slices.Contains(args, "--cold")))
+	}
+	return c, err
 }
 
 // record writes the record of a run in which a DIMM went in and out.
@@ -143,7 +152,7 @@ func TestSpeedMeasures(t *testing.T) {
 		t.Errorf("%d runs were to boot:\n%s", n, strings.Join(f.calls, "\n"))
 	}
 	// Bare QEMU could not be started: that is said, and the rest measured.
-	if table.Complete() || len(b.samples) != 3*4+3*3+2+1 {
+	if table.Complete() || len(b.samples) != 3*4+3*3+2*2+1 {
 		t.Errorf("complete %v, %d samples", table.Complete(), len(b.samples))
 	}
 	data, err := os.ReadFile(filepath.Join(b.dir, samplesFile))
