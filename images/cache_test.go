@@ -158,6 +158,7 @@ func TestPruneKeepsInterrupted(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
+	close(b.seen.lines)
 	if line := <-b.seen.lines; line != "going on with an interrupted build" {
 		t.Errorf("the build says %q", line)
 	}
