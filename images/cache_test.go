@@ -3,7 +3,6 @@
 package images
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -130,18 +129,7 @@ func TestPruneKeepsInterrupted(t *testing.T) {
 		}
 	}
 	gate := b.gate(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() {
-		_, err := b.Build(ctx, X8664, Source{Tree: b.tree}, Options{})
-		done <- err
-	}()
-	f := open(t, gate)
-	cancel()
-	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Fatalf("got %v", err)
-	}
-	f.Close()
+	b.interrupt(t, gate)
 	for i := range 3 {
 		b.edit(t, "mm/util.c", fmt.Sprintf("util %d\n", i))
 		b.mustBuild(t, Source{})
@@ -153,6 +141,7 @@ func TestPruneKeepsInterrupted(t *testing.T) {
 	}
 	b.edit(t, "mm/util.c", "WAIT\n")
 	b.seen.lines = make(chan string, 100)
+	done := make(chan error)
 	go func() { _, err := b.build(t, Source{}); done <- err }()
 	open(t, gate).Close()
 	if err := <-done; err != nil {

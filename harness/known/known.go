@@ -94,7 +94,7 @@ func (i *Issue) signs(f splat.Finding) bool {
 		(i.title == nil || i.titled(f)) &&
 		stacked(i.Stack, f) &&
 		(len(i.Any) == 0 || slices.ContainsFunc(i.Any, func(fn string) bool { return stacked([]string{fn}, f) })) &&
-		i.locked(f) && i.cycled(f)
+		f.Locks.Has(i.Locks...) && i.cycled(f)
 }
 
 func (i *Issue) titled(f splat.Finding) bool {
@@ -104,20 +104,10 @@ func (i *Issue) titled(f splat.Finding) bool {
 // stacked looks at the stack and, for a lock cycle, at those of the chain that
 // lockdep remembers: which side of a cycle complains is a matter of timing.
 func stacked(want []string, f splat.Finding) bool {
-	if subsequence(want, f.Stack) {
+	if splat.InOrder(want, f.Stack) {
 		return true
 	}
-	return f.Locks != nil && slices.ContainsFunc(f.Locks.Chain, func(l lockdep.Link) bool { return subsequence(want, l.Stack) })
-}
-
-func (i *Issue) locked(f splat.Finding) bool {
-	if len(i.Locks) == 0 {
-		return true
-	}
-	if f.Locks == nil {
-		return false
-	}
-	return !slices.ContainsFunc(i.Locks, func(class string) bool { return !slices.Contains(f.Locks.Classes, class) })
+	return f.Locks != nil && slices.ContainsFunc(f.Locks.Chain, func(l lockdep.Link) bool { return splat.InOrder(want, l.Stack) })
 }
 
 func (i *Issue) cycled(f splat.Finding) bool {
@@ -132,14 +122,4 @@ func (i *Issue) cycled(f splat.Finding) bool {
 		sites = append(sites, f.Waits.Waits[w].Site)
 	}
 	return slices.Equal(slices.Sorted(slices.Values(sites)), slices.Sorted(slices.Values(i.Cycle)))
-}
-
-// subsequence reports whether all of want occur in have in this order.
-func subsequence(want, have []string) bool {
-	for _, fn := range have {
-		if len(want) > 0 && want[0] == fn {
-			want = want[1:]
-		}
-	}
-	return len(want) == 0
 }
