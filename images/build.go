@@ -4,6 +4,7 @@ package images
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -18,7 +19,9 @@ import (
 // Build returns the kernel made from a source, from the cache if it is there.
 // A first build takes minutes; one that differs from an earlier build in some
 // files reuses its objects. When ctx ends, make and its children end too, and
-// the next call goes on where this one was interrupted.
+// the next call goes on where this one was interrupted, unless the host has been
+// booted since then, GC has removed the work tree, or KeepTrees builds were
+// interrupted later.
 func (s *Store) Build(ctx context.Context, arch *Arch, src Source, opt Options) (*Kernel, error) {
 	if err := s.prepare(); err != nil {
 		return nil, err
@@ -46,6 +49,15 @@ func (s *Store) build(ctx context.Context, arch *Arch, src Source, opt Options) 
 	if k := s.load(j.kernelKey); k != nil {
 		return k, nil // built by somebody else while we waited
 	}
+	k, err := s.makeKernel(ctx, j, held)
+	if ctx.Err() == nil {
+		err = cmp.Or(err, s.prune())
+	}
+	return k, err
+}
+
+// makeKernel makes a job's kernel. The caller holds the lock of its work tree.
+func (s *Store) makeKernel(ctx context.Context, j *job, held *lock) (*Kernel, error) {
 	w, err := s.openWork(ctx, j, held)
 	if err != nil {
 		return nil, err
@@ -66,11 +78,7 @@ func (s *Store) build(ctx context.Context, arch *Arch, src Source, opt Options) 
 	if err != nil {
 		return nil, err
 	}
-	k, err := s.pack(ctx, j, w, modules)
-	if err != nil {
-		return nil, err
-	}
-	return k, s.prune()
+	return s.pack(ctx, j, w, modules)
 }
 
 // compile configures and compiles the kernel proper, as far as that isn't done.

@@ -262,6 +262,22 @@ func open(t *testing.T, gate string) *os.File {
 	return f
 }
 
+// interrupt begins a build, and cancels it when it is at the gate.
+func (b *bench) interrupt(t *testing.T, gate string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() {
+		_, err := b.Build(ctx, X8664, Source{Tree: b.tree}, Options{})
+		done <- err
+	}()
+	defer open(t, gate).Close()
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v", err)
+	}
+}
+
 // nobodyReads insists that no process has the gate open: nothing of the build
 // is left running.
 func nobodyReads(t *testing.T, gate string) {
@@ -279,20 +295,10 @@ func TestInterrupt(t *testing.T) {
 	b := newBench(t)
 	b.Jobs = 1 // all before the gate is finished, nothing else is under way
 	gate := b.gate(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() {
-		_, err := b.Build(ctx, X8664, Source{Tree: b.tree}, Options{})
-		done <- err
-	}()
-	f := open(t, gate)
-	cancel()
-	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Fatalf("got %v", err)
-	}
-	f.Close()
+	b.interrupt(t, gate)
 	nobodyReads(t, gate)
 
+	done := make(chan error)
 	go func() {
 		f, err := os.OpenFile(gate, os.O_WRONLY, 0)
 		if err == nil {

@@ -72,6 +72,7 @@ func TestGCLeavesUnfinished(t *testing.T) {
 	for part, lock := range map[string]string{
 		"debian/linux-source-6.12.part": "debian-linux-source-6.12", "debian/linux-source-6.12.part-deb.part": "debian-linux-source-6.12",
 		"kernels/0123.part": "kernel-0123", "initramfs/0123.cpio.77.part": "initramfs-0123", "build/0123.gone.part": "build-0123",
+		"build/0124": "build-0124", // interrupted before it was ready
 	} {
 		if err := os.MkdirAll(b.path(part), 0o755); err != nil {
 			t.Fatal(err)
@@ -108,6 +109,65 @@ func TestPrune(t *testing.T) {
 	}
 	if n := b.kinds(t); n["kernel"] != 4 || n["work tree"] != 2 || n["source"] != 2 {
 		t.Errorf("entries %v", n)
+	}
+}
+
+// A build that was interrupted keeps its work tree however many others are made,
+// and is gone on with. Trees that nobody can go on with go.
+func TestPruneKeepsInterrupted(t *testing.T) {
+	b := newBench(t)
+	b.KeepTrees = 1
+	if err := b.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	for name, st := range map[string]workState{
+		"older": {Ready: true, Boot: bootID()}, "booted": {Ready: true, Boot: "before the host was booted"}, "vague": {Boot: bootID()},
+	} {
+		w := &workTree{dir: b.path("build", name), state: st}
+		if err := errors.Join(os.Mkdir(w.dir, 0o755), w.save(), os.Chtimes(filepath.Join(w.dir, "state.json"), time.Time{}, time.Unix(1, 0))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gate := b.gate(t)
+	b.interrupt(t, gate)
+	for i := range 3 {
+		b.edit(t, "mm/util.c", fmt.Sprintf("util %d\n", i))
+		b.mustBuild(t, Source{})
+	}
+	for _, name := range []string{"older", "booted", "vague"} {
+		if exists(b.path("build", name)) {
+			t.Errorf("the tree %q is still there", name)
+		}
+	}
+	b.edit(t, "mm/util.c", "WAIT\n")
+	b.seen.lines = make(chan string, 100)
+	done := make(chan error)
+	go func() { _, err := b.build(t, Source{}); done <- err }()
+	open(t, gate).Close()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	close(b.seen.lines)
+	if line := <-b.seen.lines; line != "going on with an interrupted build" {
+		t.Errorf("the build says %q", line)
+	}
+	if n := b.kinds(t); n["work tree"] != 1 {
+		t.Errorf("entries %v", n)
+	}
+}
+
+// Failed builds don't pile up either.
+func TestPruneFailed(t *testing.T) {
+	b := newBench(t)
+	b.KeepTrees = 2
+	for i := range 4 {
+		b.edit(t, "mm/util.c", fmt.Sprintf("BROKEN %d\n", i))
+		if _, err := b.build(t, Source{}); blame.Of(err) != blame.User {
+			t.Fatal(err)
+		}
+	}
+	if trees, err := filepath.Glob(b.path("build", "*")); err != nil || len(trees) > 3 {
+		t.Errorf("%d trees (%v), want those to be gone on with and the last one", len(trees), err)
 	}
 }
 

@@ -103,11 +103,14 @@ func archMachines(text string) []string {
 }
 
 // ReadPlant reads a patch file as a plant of the user's, which may do without
-// a header.
+// a header but not without a diff.
 func ReadPlant(file string) (*Plant, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, blame.On(blame.User, fmt.Errorf("patch: %w", err), "name a readable patch file")
+	}
+	if _, err := parsePatch(userPatch+file, text); err != nil {
+		return nil, err
 	}
 	base := filepath.Base(file)
 	return parsePlant(strings.TrimSuffix(base, filepath.Ext(base)), text), nil

@@ -55,7 +55,8 @@ func TestWithoutExpectation(t *testing.T) {
 
 func TestReadPlant(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "h01-some-bug.patch")
-	if err := os.WriteFile(file, []byte("plant: h01  some bug\nsuite: seed2\n---\nsuite: no\n"), 0o600); err != nil {
+	const header, diff = "plant: h01  some bug\nsuite: seed2\n---\nsuite: no\n", "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"
+	if err := os.WriteFile(file, []byte(header+diff), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p, err := ReadPlant(file)
@@ -64,5 +65,11 @@ func TestReadPlant(t *testing.T) {
 	}
 	if _, err := ReadPlant(file + "x"); blame.Of(err) != blame.User {
 		t.Error(err)
+	}
+	if err := os.WriteFile(file, []byte(header), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadPlant(file); blame.Of(err) != blame.User || blame.Next(err) == "" {
+		t.Errorf("a file without a diff: %v", err)
 	}
 }

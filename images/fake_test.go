@@ -34,7 +34,7 @@ $(O)/%.o: %.c
 	@echo "  CC      $*.o"; echo "$*.o" >> $(HOME)/compiled; mkdir -p $(dir $@)
 	@! grep -q WAIT $< || exec cat $(HOME)/gate >/dev/null
 	@if grep -q BROKEN $<; then echo "$<:1:2: error: BROKEN is undeclared" >&2; exit 1; fi
-	@cp $< $@; echo cp > $(dir $@).$(notdir $@).cmd
+	@cp $< $@; { echo "cp ../$<"; sed -n 's,^#include "\(.*\)",  ../mm/\1 \\,p' $<; } > $(dir $@).$(notdir $@).cmd
 $(O)/vmlinux: $(OBJS)
 	@echo "  LD      vmlinux"; cat $(sort $(OBJS)) > $@
 	@echo "0 T _text" > $(O)/System.map; mkdir -p $(O)/include/config; echo 6.12.117-fake > $(O)/include/config/kernel.release

@@ -188,11 +188,23 @@ func discard(path string) error {
 	return os.RemoveAll(part)
 }
 
+// unfinished lists what processes of a kind are at work on, or have left behind:
+// what has a name for it, and directories that got no mark.
+func (s *Store) unfinished(k kind) ([]string, error) {
+	all, err := filepath.Glob(s.path(k.dir, "*"))
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(path string) bool {
+		return !strings.HasSuffix(path, ".part") && exists(filepath.Join(path, k.mark))
+	}), nil
+}
+
 // removeParts removes what interrupted processes left behind.
 func (s *Store) removeParts() (int64, error) {
 	var freed int64
 	for _, k := range kinds {
-		parts, err := filepath.Glob(s.path(k.dir, "*.part"))
+		parts, err := s.unfinished(k)
 		if err != nil {
 			return freed, err
 		}
@@ -213,7 +225,9 @@ func (s *Store) removeParts() (int64, error) {
 }
 
 // prune keeps the number of work trees in bounds after a build, and drops
-// snapshots of user trees that no work tree is made of.
+// snapshots of user trees that no work tree is made of. Trees that the next build
+// can go on with are counted apart from finished ones, and those that neither is
+// true of go.
 func (s *Store) prune() error {
 	trees, err := s.workTrees()
 	if err != nil {
@@ -223,13 +237,20 @@ func (s *Store) prune() error {
 	if keep <= 0 {
 		keep = 4
 	}
-	sources := map[string]bool{}
+	sources, finished, interrupted := map[string]bool{}, 0, 0
 	for _, w := range trees {
-		base := w.state.Plain && w.state.Built
-		if !base {
-			keep--
+		stays := false
+		switch {
+		case w.state.Built && w.state.Plain:
+			stays = true
+		case w.state.Built:
+			finished++
+			stays = finished <= keep
+		case w.state.resumable():
+			interrupted++
+			stays = interrupted <= keep
 		}
-		if base || keep >= 0 {
+		if stays {
 			sources[w.state.TreeKey] = true
 			continue
 		}
@@ -238,6 +259,11 @@ func (s *Store) prune() error {
 			return err
 		}
 	}
+	return s.dropSources(sources)
+}
+
+// dropSources removes the snapshots of user trees apart from some, by key.
+func (s *Store) dropSources(needed map[string]bool) error {
 	manifests, err := filepath.Glob(s.path("src", "*", "manifest"))
 	if err != nil {
 		return err
@@ -245,7 +271,7 @@ func (s *Store) prune() error {
 	for _, file := range manifests {
 		dir := filepath.Dir(file)
 		info, err := os.Stat(file)
-		if err != nil || info.Size() == 0 || sources[filepath.Base(dir)] {
+		if err != nil || info.Size() == 0 || needed[filepath.Base(dir)] {
 			continue // Debian's have no manifest
 		}
 		if _, err := s.remove(Entry{path: dir, lock: "src-" + filepath.Base(dir)}); err != nil {

@@ -68,13 +68,18 @@ func (s *Store) plan(ctx context.Context, arch *Arch, src Source, opt Options) (
 // parse reads the patches, so that a bad one is told before anything is built.
 func (j *job) parse() error {
 	for _, p := range j.patches {
-		parsed, err := patch.Parse(p.Name, p.Text)
+		parsed, err := parsePatch(p.Name, p.Text)
 		if err != nil {
-			return blame.On(blame.User, err, "name a patch in unified diff format")
+			return err
 		}
 		j.parsed = append(j.parsed, parsed)
 	}
 	return nil
+}
+
+func parsePatch(name string, text []byte) (*patch.Patch, error) {
+	parsed, err := patch.Parse(name, text)
+	return parsed, blame.On(blame.User, err, "name a patch in unified diff format")
 }
 
 func (j *job) setKeys(compiler string) {

@@ -51,7 +51,8 @@ type Store struct {
 	Jobs int // make -j; 0 for the number of CPUs
 
 	// KeepTrees is how many work trees (300 MB each) of patched kernels stay
-	// around to be built upon; 0 for 4. Kernels themselves stay until GC.
+	// around to be built upon, and how many of builds that were interrupted, to be
+	// gone on with; 0 for 4. Kernels themselves stay until GC.
 	KeepTrees int
 
 	// GuestBytes bounds what saved guests take of the disk; 0 for 8 GiB.

@@ -4,16 +4,12 @@ package images
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
-	"io"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/cavaliergopher/cpio"
 	"github.com/google/go-cmp/cmp"
 
 	"plugstorm/harness/blame"
@@ -27,22 +23,7 @@ func TestUserlandArchive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got []string
-	r := cpio.NewReader(bytes.NewReader(data))
-	for {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got = append(got, fmt.Sprintf("%o %s %s%s", h.Mode, h.Name, text, h.Linkname))
-	}
+	got := unarchive(t, data)
 	want := []string{
 		"40755 bin ", "100755 bin/bash bash", "120777 bin/sh bash", "40755 etc ", "120777 etc/mtab /proc/mounts",
 		"40755 usr ", "40755 usr/lib ", "40755 usr/lib/deep ", "100755 usr/lib/deep/x x",

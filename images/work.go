@@ -40,6 +40,10 @@ type workState struct {
 	Seeded  bool
 }
 
+// resumable reports whether a build can go on where it was interrupted. After a
+// crash of the host, files may be shorter than their names say.
+func (st *workState) resumable() bool { return st.Ready && !st.Built && st.Boot == bootID() }
+
 func (w *workTree) tree() string           { return filepath.Join(w.dir, "tree") }
 func (w *workTree) objects() string        { return filepath.Join(w.dir, "tree", objDir) }
 func (w *workTree) object(n string) string { return filepath.Join(w.objects(), n) }
@@ -71,12 +75,11 @@ func (s *Store) openWork(ctx context.Context, j *job, held *lock) (*workTree, er
 	switch {
 	case w.state.Built:
 		return w, nil
-	case w.state.Ready && w.state.Boot == bootID():
+	case w.state.resumable():
 		w.resumed = true
 		s.line("going on with an interrupted build")
 		return w, dropTorn(w.objects())
 	}
-	// After a crash of the host, files may be shorter than their names say.
 	if err := os.RemoveAll(w.dir); err != nil {
 		return nil, err
 	}

@@ -15,11 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"plugstorm/guests"
-	"plugstorm/harness/agent"
+	"plugstorm/harness/bare"
 	"plugstorm/harness/console"
 	"plugstorm/harness/history"
 	"plugstorm/harness/op"
-	"plugstorm/harness/qmp"
 	"plugstorm/harness/run"
 	"plugstorm/harness/schedule"
 	"plugstorm/harness/vm"
@@ -43,17 +42,17 @@ func BenchmarkPace(b *testing.B) {
 		b.Run(machine.Name, func(b *testing.B) {
 			spec := paceSpec(b, machine)
 			for b.Loop() {
-				var bare, idle, storm, ratios, stormRatios, cpu, stormCPU []float64
+				var floor, idle, storm, ratios, stormRatios, cpu, stormCPU []float64
 				for range paceRounds {
-					bare = append(bare, barePace(b, spec))
+					floor = append(floor, barePace(b, spec))
 					cycles, perStep := harnessPace(b, spec, suites.Pace)
 					idle, cpu = append(idle, cycles), append(cpu, perStep)
-					ratios = append(ratios, cycles/bare[len(bare)-1])
+					ratios = append(ratios, cycles/floor[len(floor)-1])
 					cycles, perStep = harnessPace(b, spec, suites.Storm)
 					storm, stormCPU = append(storm, cycles), append(stormCPU, perStep)
-					stormRatios = append(stormRatios, cycles/bare[len(bare)-1])
+					stormRatios = append(stormRatios, cycles/floor[len(floor)-1])
 				}
-				b.ReportMetric(median(bare), "bare-cycles/s")
+				b.ReportMetric(median(floor), "bare-cycles/s")
 				b.ReportMetric(median(idle), "harness-cycles/s")
 				b.ReportMetric(median(ratios), "ratio")
 				b.ReportMetric(median(cpu), "controller-ms/step")
@@ -163,78 +162,20 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// barePace does the same with QMP alone: add, the completion event where the
-// machine has one, remove, DEVICE_DELETED and where there is one its completion.
+// barePace does the same with QMP alone.
 func barePace(b *testing.B, s vm.Spec) float64 {
 	b.Helper()
 	s.Dir = filepath.Join(b.TempDir(), "bare")
 	ctx, cancel := context.WithTimeout(b.Context(), 5*time.Minute)
 	defer cancel()
-	v, err := vm.QEMU.Start(ctx, s)
+	v, _, err := bare.Boot(ctx, vm.QEMU, s)
 	check(b, err)
 	defer v.Close()
-	_, err = v.WaitAgent(ctx)
-	check(b, err)
-	events := v.Monitor.Watch(ctx)
+	loop := bare.NewLoop(ctx, v)
 	cycles, began := 0, time.Now()
 	for time.Since(began) < paceFor {
-		size := map[string]any{"size": s.Machine.DIMM.UnitMiB << 20}
-		check(b, qmp.ObjectAdd(ctx, v.Monitor, "memory-backend-ram", "m", size))
-		check(b, qmp.DeviceAdd(ctx, v.Monitor, "pc-dimm", "d", map[string]any{"memdev": "m", "node": s.Machine.DIMM.Node}))
-		acpi := s.Machine.DIMM.AddEvent != ""
-		if acpi {
-			await(b, events, inserted)
-		} else {
-			awaitMemory(ctx, b, v) // no event tells; removing it before is refused
-		}
-		check(b, qmp.DeviceDel(ctx, v.Monitor, "d"))
-		await(b, events, deleted)
-		if acpi {
-			await(b, events, ejected) // before that the guest takes a new DIMM in the slot for the old one
-		}
-		check(b, qmp.ObjectDel(ctx, v.Monitor, "m"))
+		check(b, loop.Cycle(ctx, "d"))
 		cycles++
 	}
 	return float64(cycles) / time.Since(began).Seconds()
-}
-
-// The events that a cycle waits for.
-func inserted(event any) bool { return answered(event, qmp.OSTDeviceCheck) }
-func ejected(event any) bool  { return answered(event, qmp.OSTEjectRequest) }
-func deleted(event any) bool {
-	_, ok := event.(qmp.DeviceDeleted)
-	return ok
-}
-
-func answered(event any, source int64) bool {
-	ost, ok := event.(qmp.ACPIDeviceOST)
-	return ok && ost.Source == source && ost.Status == qmp.OSTSuccess
-}
-
-// awaitMemory asks the guest until it has more memory than before the add.
-func awaitMemory(ctx context.Context, b *testing.B, v *vm.VM) {
-	b.Helper()
-	devices, err := qmp.QueryMemoryDevices(ctx, v.Monitor)
-	check(b, err)
-	where := agent.MemoryParams{Start: devices[0].Data.Addr, Size: devices[0].Data.Size}
-	for {
-		var m agent.MemoryReply
-		check(b, v.Agent.Call(ctx, agent.MethodMemory, where, &m))
-		if m.Present && m.Blocks[0].State == "online" {
-			return
-		}
-	}
-}
-
-// await reads events up to one that fits.
-func await(b *testing.B, events <-chan qmp.Event, fits func(any) bool) {
-	b.Helper()
-	for e := range events {
-		data, err := e.Decode()
-		check(b, err)
-		if fits(data) {
-			return
-		}
-	}
-	b.Fatal("QEMU is gone")
 }

@@ -81,7 +81,9 @@ func enableControllers(base string) []error {
 	return errs
 }
 
-// tuneKernel makes the kernel complain early, often, and on the console.
+// tuneKernel makes the kernel complain early, often, and on the console. The
+// host fits the hung-task timeout to the guest's slowness once it is up, and says
+// how often the kernel looks.
 func tuneKernel(root string, s settings) []error {
 	sysctls := []struct{ name, value string }{
 		{"kernel/printk", "8"},
@@ -90,9 +92,6 @@ func tuneKernel(root string, s settings) []error {
 		{"kernel/panic_on_oops", "0"},
 		{"kernel/hung_task_warnings", "-1"},
 		{"kernel/hung_task_timeout_secs", strconv.Itoa(s.hungSeconds)},
-		// Else the kernel looks once per timeout, and a hang is seen after up to
-		// two. More often isn't better: each look prints all locks that are held.
-		{"kernel/hung_task_check_interval_secs", strconv.Itoa(max(s.hungSeconds/4, 1))},
 	}
 	var errs []error
 	for _, c := range sysctls {

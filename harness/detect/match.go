@@ -64,18 +64,11 @@ func (m *Matcher) Matches(f splat.Finding) bool {
 	stacks := stacksOf(f)
 	return (len(m.Types) == 0 || slices.Contains(m.Types, f.Type)) &&
 		(m.Title == nil || m.Title.MatchString(f.Title) || slices.ContainsFunc(f.Alt, m.Title.MatchString)) &&
-		m.locked(f) &&
-		(len(m.Stack) == 0 || slices.ContainsFunc(stacks, func(s []string) bool { return subsequence(m.Stack, s) })) &&
+		f.Locks.Has(m.Locks...) &&
+		(len(m.Stack) == 0 || slices.ContainsFunc(stacks, func(s []string) bool { return splat.InOrder(m.Stack, s) })) &&
 		(len(m.Any) == 0 || slices.ContainsFunc(stacks, func(s []string) bool {
 			return slices.ContainsFunc(m.Any, func(fn string) bool { return slices.Contains(s, fn) })
 		}))
-}
-
-func (m *Matcher) locked(f splat.Finding) bool {
-	if len(m.Locks) == 0 {
-		return true
-	}
-	return f.Locks != nil && !slices.ContainsFunc(m.Locks, func(class string) bool { return !slices.Contains(f.Locks.Classes, class) })
 }
 
 // stacksOf is the finding's own stack and those that lockdep remembers: which
@@ -91,16 +84,6 @@ func stacksOf(f splat.Finding) [][]string {
 		}
 	}
 	return stacks
-}
-
-// subsequence reports whether all of want occur in have in this order.
-func subsequence(want, have []string) bool {
-	for _, fn := range have {
-		if len(want) > 0 && want[0] == fn {
-			want = want[1:]
-		}
-	}
-	return len(want) == 0
 }
 
 // slim is a finding without what only people read, as results keep it.

@@ -27,6 +27,11 @@ type Issue struct {
 	Stack []string `toml:"stack" json:"stack,omitempty"` // functions, innermost first: all occur in this order, others may stand between; for a lock cycle, in one of its stacks
 	Any   []string `toml:"any" json:"any,omitempty"`     // functions: one of them occurs in one of its stacks
 	Locks []string `toml:"locks" json:"locks,omitempty"` // lock classes, all of them in the complaint
+	// Of a page fault, which then must be one: poison, or a pointer from anywhere
+	// else, in the same function is another bug.
+	Access  string `toml:"access" json:"access,omitempty"`   // "read", "write" or "execute"
+	Address string `toml:"address" json:"address,omitempty"` // regular expression for all 16 hex digits of the address
+
 	Cycle []string `toml:"cycle" json:"cycle,omitempty"` // functions in which the tasks of a hang that wait for each other do so: these and no others
 
 	// Where it applies. Empty means everywhere.
@@ -37,8 +42,8 @@ type Issue struct {
 	Source string `toml:"source" json:"source,omitempty"` // where it was seen, or the commit that fixes it
 	Link   string `toml:"link" json:"link,omitempty"`     // a discussion or a fix
 
-	title   *regexp.Regexp
-	kernels Constraint
+	title, address *regexp.Regexp
+	kernels        Constraint
 }
 
 // A Set is the issues of one file. The zero and the nil Set know nothing. It is
@@ -94,7 +99,7 @@ func (i *Issue) signs(f splat.Finding) bool {
 		(i.title == nil || i.titled(f)) &&
 		stacked(i.Stack, f) &&
 		(len(i.Any) == 0 || slices.ContainsFunc(i.Any, func(fn string) bool { return stacked([]string{fn}, f) })) &&
-		i.locked(f) && i.cycled(f)
+		f.Locks.Has(i.Locks...) && i.cycled(f) && i.accessed(f)
 }
 
 func (i *Issue) titled(f splat.Finding) bool {
@@ -104,20 +109,17 @@ func (i *Issue) titled(f splat.Finding) bool {
 // stacked looks at the stack and, for a lock cycle, at those of the chain that
 // lockdep remembers: which side of a cycle complains is a matter of timing.
 func stacked(want []string, f splat.Finding) bool {
-	if subsequence(want, f.Stack) {
+	if splat.InOrder(want, f.Stack) {
 		return true
 	}
-	return f.Locks != nil && slices.ContainsFunc(f.Locks.Chain, func(l lockdep.Link) bool { return subsequence(want, l.Stack) })
+	return f.Locks != nil && slices.ContainsFunc(f.Locks.Chain, func(l lockdep.Link) bool { return splat.InOrder(want, l.Stack) })
 }
 
-func (i *Issue) locked(f splat.Finding) bool {
-	if len(i.Locks) == 0 {
+func (i *Issue) accessed(f splat.Finding) bool {
+	if i.Access == "" && i.address == nil {
 		return true
 	}
-	if f.Locks == nil {
-		return false
-	}
-	return !slices.ContainsFunc(i.Locks, func(class string) bool { return !slices.Contains(f.Locks.Classes, class) })
+	return f.Access != nil && (i.Access == "" || i.Access == f.Access.Kind) && (i.address == nil || i.address.MatchString(f.Access.Address))
 }
 
 func (i *Issue) cycled(f splat.Finding) bool {
@@ -132,14 +134,4 @@ func (i *Issue) cycled(f splat.Finding) bool {
 		sites = append(sites, f.Waits.Waits[w].Site)
 	}
 	return slices.Equal(slices.Sorted(slices.Values(sites)), slices.Sorted(slices.Values(i.Cycle)))
-}
-
-// subsequence reports whether all of want occur in have in this order.
-func subsequence(want, have []string) bool {
-	for _, fn := range have {
-		if len(want) > 0 && want[0] == fn {
-			want = want[1:]
-		}
-	}
-	return len(want) == 0
 }

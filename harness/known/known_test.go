@@ -35,6 +35,7 @@ func TestMatch(t *testing.T) {
 		Stack: []string{"dump_stack", "f", "g", "h"}, Locks: &lockdep.Report{Classes: []string{"a", "b", "c"},
 			Chain: []lockdep.Link{{Stack: []string{"lock", "show", "read"}}}}}
 	warning := splat.Finding{Title: "WARNING in a", Alt: []string{"WARNING in z"}, Type: splat.TypeWarning, Stack: []string{"a", "b", "c"}}
+	fault := splat.Finding{Title: "bad-access in a", Stack: []string{"a"}, Access: &splat.Access{Kind: "read", Address: "0000000000000090"}}
 	for _, c := range []struct {
 		name, signature, machine, release string
 		finding                           splat.Finding
@@ -56,6 +57,11 @@ func TestMatch(t *testing.T) {
 		{"kernel", "stack = [\"a\"]\nkernels = \">=6.8 <6.13\"", "m", "6.12.117-plugstorm", warning, true},
 		{"other kernel", "stack = [\"a\"]\nkernels = \">=6.8 <6.13\"", "m", "6.13.0-rc1", warning, false},
 		{"unknown kernel", "stack = [\"a\"]\nkernels = \">=6.8\"", "m", "", warning, false},
+		{"access", "stack = [\"a\"]\naccess = \"read\"", "m", "6.12", fault, true},
+		{"other access", "stack = [\"a\"]\naccess = \"write\"", "m", "6.12", fault, false},
+		{"address", "stack = [\"a\"]\naddress = \"0{14}9.\"", "m", "6.12", fault, true},
+		{"address is anchored", "stack = [\"a\"]\naddress = \"90\"", "m", "6.12", fault, false},
+		{"access of a warning", "stack = [\"a\"]\naccess = \"read\"", "m", "6.12", warning, false},
 		{"all must match", "stack = [\"a\"]\ntitle = \"WARNING in q\"", "m", "6.12", warning, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -78,6 +84,9 @@ func TestRefusals(t *testing.T) {
 		{"wrong type", `source = "seen"`, "source = \"seen\"\nstack = 7", "line 7"},
 		{"matches everything", `title = 'WARNING in (a|b)'`, ``, "matches everything"},
 		{"title matches everything", `title = 'WARNING in (a|b)'`, `title = ".*"`, "matches everything"},
+		{"title matches anything", `title = 'WARNING in (a|b)'`, `title = ".+ .+"`, "matches everything"},
+		{"unknown access", `source = "seen"`, "source = \"seen\"\naccess = \"touch\"", "read, write or execute"},
+		{"bad address", `source = "seen"`, "source = \"seen\"\naddress = \"(\"", "address: error parsing regexp"},
 		{"bad expression", `title = 'WARNING in (a|b)'`, `title = "("`, "title: error parsing regexp"},
 		{"no reason", `"The code does what it must not."`, `"because"`, "reason"},
 		{"no source", `source = "seen"`, ``, "source or a link"},
@@ -171,6 +180,53 @@ func TestDefault(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%s on %s, %s: matched %q, want %q", c.file, c.machine, c.release, got, c.want)
+		}
+	}
+}
+
+// TestLookAlikes: what differs from a known issue's console in what tells it is
+// not explained by it, though it comes from the same functions.
+func TestLookAlikes(t *testing.T) {
+	set := Default()
+	for _, c := range []struct{ file, machine, from, to string }{
+		// The recorded ones, unchanged.
+		{"fault/x86-compaction.txt", "x86_64", "", ""},
+		{"fault/real-pseries-valid-zones.txt", "pseries", "", ""},
+		{"fault/pseries-null.txt", "pseries", "", ""},
+		// A freed object's poison, in a register or in memory.
+		{"fault/x86-compaction.txt", "x86_64", "BUG: unable to handle page fault for address: ffffea0005000008", "BUG: unable to handle page fault for address: 6b6b6b6b6b6b6b73"},
+		{"fault/real-pseries-valid-zones.txt", "pseries", "BUG: Kernel NULL pointer dereference on read at 0x00000090", "BUG: Unable to handle kernel data access on read at 0x6b6b6b6b6b6b6bfb"},
+		// A freed object, not poisoned.
+		{"fault/x86-compaction.txt", "x86_64", "address: ffffea0005000008", "address: ffff888003c5e008"},
+		{"fault/x86-compaction.txt", "x86_64", "unable to handle page fault for address: ffffea0005000008", "kernel NULL pointer dereference, address: 0000000000000008"},
+		{"fault/real-pseries-valid-zones.txt", "pseries", "BUG: Kernel NULL pointer dereference on read at 0x00000090", "BUG: Unable to handle kernel data access on read at 0xc000000006b10490"},
+		// A write.
+		{"fault/x86-compaction.txt", "x86_64", "supervisor read access", "supervisor write access"},
+		{"fault/real-pseries-valid-zones.txt", "pseries", "dereference on read at", "dereference on write at"},
+		{"fault/pseries-null.txt", "pseries", "attempted to read", "attempted to write"},
+		// Another caller, and another function.
+		{"fault/x86-compaction.txt", "x86_64", "compact_node+", "kcompactd_do_work+"},
+		{"fault/x86-compaction.txt", "x86_64", "isolate_migratepages_block+", "isolate_freepages_block+"},
+		{"fault/real-pseries-valid-zones.txt", "pseries", "valid_zones_show+", "memory_block_online+"},
+		{"fault/real-pseries-valid-zones.txt", "pseries", "zone_for_pfn_range+", "default_zone_for_pfn+"},
+	} {
+		data, err := os.ReadFile("../splat/testdata/" + c.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(data)
+		if c.from != "" {
+			if text = strings.ReplaceAll(text, c.from, c.to); text == string(data) {
+				t.Fatalf("%s has no %q", c.file, c.from)
+			}
+		}
+		found := splat.Find([]byte(text))
+		if len(found) == 0 {
+			t.Errorf("%s with %q: no finding", c.file, c.to)
+			continue
+		}
+		if issue, ok := set.Match(found[0], c.machine, "6.12.117-plugstorm"); ok != (c.from == "") {
+			t.Errorf("%s with %q: matched %v", c.file, c.to, issue)
 		}
 	}
 }

@@ -74,19 +74,32 @@ func (i *Issue) check() error {
 	case i.Source == "" && i.Link == "":
 		return errors.New("give it a source or a link")
 	}
-	if i.Title != "" {
-		re, err := regexp.Compile(`^(?:` + i.Title + `)$`)
-		if err != nil {
-			return fmt.Errorf("title: %w", err)
-		}
-		if len(i.Stack) == 0 && len(i.Locks) == 0 && re.MatchString("") && re.MatchString("kernel BUG in x") {
-			return errors.New("the signature matches everything: its title is a regular expression for any title")
-		}
-		i.title = re
-	}
 	var err error
+	if i.title, err = whole(i.Title); err != nil {
+		return fmt.Errorf("title: %w", err)
+	}
+	if i.address, err = whole(i.Address); err != nil {
+		return fmt.Errorf("address: %w", err)
+	}
+	if len(i.Stack)+len(i.Locks)+len(i.Cycle) == 0 && !slices.ContainsFunc(titles, func(t string) bool { return !i.title.MatchString(t) }) {
+		return errors.New("the signature matches everything: its title is a regular expression for any title")
+	}
+	if !slices.Contains([]string{"", "read", "write", "execute"}, i.Access) {
+		return fmt.Errorf("access is %q: it must be read, write or execute", i.Access)
+	}
 	if i.kernels, err = ParseConstraint(i.Kernels); err != nil {
 		return fmt.Errorf("kernels: %w", err)
 	}
 	return nil
+}
+
+// titles have nothing in common.
+var titles = []string{"WARNING in a", "possible deadlock in b", "INFO: task hung in c", "kernel BUG in d"}
+
+// whole compiles a regular expression for all of a text; nil for "".
+func whole(text string) (*regexp.Regexp, error) {
+	if text == "" {
+		return nil, nil
+	}
+	return regexp.Compile(`^(?:` + text + `)$`)
 }

@@ -23,6 +23,8 @@ on with a fresh guest. Written by ` + "`make docs`" + ` from harness/known/issue
 		row(&b, "stack", strings.Join(i.Stack, " ← "))
 		row(&b, "any of", strings.Join(i.Any, ", "))
 		row(&b, "locks", strings.Join(i.Locks, ", "))
+		row(&b, "access", i.Access)
+		row(&b, "address", i.Address)
 		row(&b, "cycle", strings.Join(i.Cycle, ", "))
 		row(&b, "machines", strings.Join(i.Machines, ", "))
 		row(&b, "kernels", i.Kernels)

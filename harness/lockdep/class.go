@@ -4,8 +4,15 @@ package lockdep
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
+
+// Has reports whether all of some lock classes are in the report. In none, which
+// nil is, there are no classes.
+func (r *Report) Has(classes ...string) bool {
+	return !slices.ContainsFunc(classes, func(class string) bool { return r == nil || !slices.Contains(r.Classes, class) })
+}
 
 // NormalizeClass turns the printed name of a lock class into one that is the
 // same in every boot and, where the kernel only changed its spelling, in every

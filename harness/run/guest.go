@@ -198,7 +198,8 @@ const hungTaskTimeout = "/proc/sys/kernel/hung_task_timeout_secs"
 const hungTask = 40 * time.Second
 
 // hungTaskLooks is how often within its timeout khungtaskd looks. By itself it
-// looks once, and so takes up to twice the timeout to see a hung task.
+// looks once, and so takes up to twice the timeout to see a hung task. Many more
+// aren't better: each look that finds one prints all locks that are held.
 const hungTaskLooks = 8
 
 // stretchHungTask fits the kernel's hung-task timeout to the guest's slowness.

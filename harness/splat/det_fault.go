@@ -37,7 +37,7 @@ var (
 func readFault(r *Report, f *Finding) {
 	f.Fatal, f.Blinds = true, true
 	s := r.faultStack()
-	f.Stack = s.all()
+	f.Stack, f.Access = s.all(), r.access()
 	r.fault = frame.Bare(s.at)
 	prefix := "BUG: unable to handle kernel paging request"
 	f.Type = TypeMemory

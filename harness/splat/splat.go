@@ -30,13 +30,15 @@ type Finding struct {
 	Task string `json:"task,omitempty"` // "comm/pid" of the task it is about, as far as the report says
 	CPU  int    `json:"cpu"`            // the CPU that it happened on, -1 when the report doesn't say
 
-	// Text is the complaint as the console has it, prefixes stripped.
+	// Text is what the harness says of its own findings; of a complaint on the
+	// console it is empty, see Excerpt.
 	Text string `json:"text,omitempty"`
 
 	Start int64 `json:"start"` // offset of the first byte in the input
 	End   int64 `json:"end"`   // offset behind the last byte
 
-	Locks *lockdep.Report `json:"locks,omitempty"` // for lockdep's family
+	Locks  *lockdep.Report `json:"locks,omitempty"`  // for lockdep's family
+	Access *Access         `json:"access,omitempty"` // for page faults
 
 	// Waits is the hang that the task is part of, for hangs whose log shows who
 	// waits for whom, and Explain says the same in a sentence; see Explain.

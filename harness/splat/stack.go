@@ -137,3 +137,14 @@ func (r *Report) traceStack(from int) []string {
 	}
 	return frames
 }
+
+// InOrder reports whether all of want occur in a stack in this order. Others may
+// stand between them.
+func InOrder(want, stack []string) bool {
+	for _, fn := range stack {
+		if len(want) > 0 && want[0] == fn {
+			want = want[1:]
+		}
+	}
+	return len(want) == 0
+}

@@ -38,6 +38,10 @@ func (j *judge) count(e history.Event, step *stepTrace) {
 	if e.Outcome == "" {
 		return // cut off by the end of the guest
 	}
+	if !slices.Contains(op.Outcomes, e.Outcome) {
+		j.fault(e.At, fmt.Sprintf("guest %d: step %d has the unknown outcome %q", e.Guest, e.Seq, e.Outcome), "was the record damaged?")
+		return
+	}
 	c.Outcomes[e.Outcome]++
 	if e.Outcome == op.Done {
 		c.latencies = append(c.latencies, step.end-step.begin)
@@ -100,10 +104,16 @@ func (j *judge) doubts() []string {
 	}
 	for _, g := range j.guests {
 		log, ok := j.consoles[g.Number]
-		if !ok {
+		switch n := len(g.marks); {
+		case !ok:
 			why = append(why, fmt.Sprintf("the console of guest %d is missing", g.Number))
-		} else if n := len(g.marks); n > 0 && g.marks[n-1].offset >= int64(len(log)) {
+		case n > 0 && g.marks[n-1].offset >= int64(len(log)):
 			why = append(why, fmt.Sprintf("the console of guest %d is cut off", g.Number))
+		case len(log) == 0 && g.up != 0:
+			why = append(why, fmt.Sprintf("guest %d has said nothing on its console", g.Number))
+		}
+		if j.ended && g.started && !g.ended {
+			why = append(why, fmt.Sprintf("the record has no end of guest %d", g.Number))
 		}
 	}
 	for kind, c := range j.verdict.Ops {

@@ -75,11 +75,12 @@ func joinFindings(parts []Part) []Finding {
 	slices.SortStableFunc(all, func(a, b sighting) int {
 		return cmp.Or(cmp.Compare(a.Known, b.Known), a.when.Compare(b.when))
 	})
-	joined, found := []Finding{}, map[string]int{}
+	joined, found := []Finding{}, map[sightingKey]int{}
 	for _, s := range all {
-		i, ok := found[s.Identity]
+		key := sightingKey{s.Identity, s.Known}
+		i, ok := found[key]
 		if !ok {
-			found[s.Identity] = len(joined)
+			found[key] = len(joined)
 			s.Slots = []int{s.Slot}
 			joined = append(joined, s.Finding)
 			continue

@@ -44,7 +44,8 @@ func Begin(set *known.Set) *Hearing {
 			PerMinute: []int{}, Workloads: map[string]uint64{},
 		},
 		guests:   map[int]*guestTrace{},
-		found:    map[string]int{},
+		found:    map[sightingKey]int{},
+		excused:  map[excuseKey]bool{},
 		overlaps: overlap.NewCounter(),
 	}}
 }
@@ -81,9 +82,10 @@ type judge struct {
 	consoles map[int][]byte
 	verdict  *Verdict
 	guests   map[int]*guestTrace
-	found    map[string]int // index in verdict.Findings by identity
-	ended    bool           // the run came to its planned end
-	done     int            // steps of the schedule that were done
+	found    map[sightingKey]int // index in verdict.Findings
+	excused  map[excuseKey]bool  // what has been filed as the host's fault
+	ended    bool                // the run came to its planned end
+	done     int                 // steps of the schedule that were done
 	firstUp  time.Duration
 
 	overlaps *overlap.Counter
@@ -91,10 +93,15 @@ type judge struct {
 	sightings []func() // what events showed, to be filed in their order
 }
 
+// A sightingKey tells findings apart: one identity may have several callers, and
+// a known issue explains those that it names alone.
+type sightingKey struct{ identity, known string }
+
 // A guestTrace is what the history says of one guest.
 type guestTrace struct {
 	Guest
 	up, blind, end time.Duration // since the start of the run; 0: not
+	started, ended bool          // it has a GuestStart, a GuestEnd
 	marks          []mark        // by offset
 	host           []sample      // by time
 	steps          map[int]*stepTrace
@@ -130,7 +137,7 @@ func (j *judge) event(e history.Event) {
 	switch e.Type {
 	case history.GuestStart:
 		g := j.guest(e.Guest)
-		g.Start, g.Restored = e.At, e.Restored
+		g.Start, g.Restored, g.started = e.At, e.Restored, true
 	case history.Snapshot:
 		g := j.guest(e.Guest)
 		g.Snapshot = append(g.Snapshot, e.Text)
@@ -151,9 +158,7 @@ func (j *judge) event(e history.Event) {
 		g.Private = max(g.Private, e.Private)
 		g.host = append(g.host, sample{e.At, e.Starved})
 	case history.StepBegin:
-		if e.Step != nil {
-			j.guest(e.Guest).steps[e.Seq] = &stepTrace{kind: e.Step.Op.Kind.Name, name: describe(e.Step), setup: e.Setup, begin: e.At}
-		}
+		j.stepBegin(e)
 	case history.StepEnd:
 		j.stepEnd(e)
 	case history.Blind:
@@ -182,7 +187,8 @@ func (j *judge) event(e history.Event) {
 // workload takes in what a workload did, or that it ended by itself.
 func (j *judge) workload(e history.Event) {
 	var stats agent.WorkloadStats
-	if json.Unmarshal([]byte(e.Text), &stats) != nil {
+	if err := json.Unmarshal([]byte(e.Text), &stats); err != nil {
+		j.fault(e.At, fmt.Sprintf("guest %d: what a workload did can't be read: %v", e.Guest, err), "look at its workload events in "+history.File)
 		return
 	}
 	j.verdict.Workloads[stats.Name] += stats.Rounds
@@ -198,15 +204,22 @@ func describe(s *schedule.Step) string {
 	return fmt.Sprintf("%s: %s %s", s.Lane, s.Op.Kind.Name, args)
 }
 
-func (j *judge) stepEnd(e history.Event) {
-	step := j.guest(e.Guest).steps[e.Seq]
-	if step == nil {
-		return
+func (j *judge) stepBegin(e history.Event) {
+	if e.Step != nil {
+		j.guest(e.Guest).steps[e.Seq] = &stepTrace{kind: e.Step.Op.Kind.Name, name: describe(e.Step), setup: e.Setup, begin: e.At}
 	}
-	step.end = e.At
-	j.count(e, step)
+}
+
+func (j *judge) stepEnd(e history.Event) {
+	kind := "unknown op"
+	if step := j.guest(e.Guest).steps[e.Seq]; step != nil {
+		kind, step.end = step.kind, e.At
+		j.count(e, step)
+	} else {
+		j.fault(e.At, fmt.Sprintf("guest %d: step %d ends and has not begun", e.Guest, e.Seq), "was the record damaged?")
+	}
 	if e.Outcome == op.Hung {
-		j.sight(e, own(e, "hung step: "+step.kind, "harness:hung:"+step.kind))
+		j.sight(e, own(e, "hung step: "+kind, "harness:hung:"+kind))
 	}
 }
 
@@ -234,7 +247,7 @@ var ownEnds = map[string]string{
 
 func (j *judge) guestEnd(e history.Event) {
 	g := j.guest(e.Guest)
-	g.end, g.Life, g.End = e.At, e.At-g.Start, e.Text
+	g.end, g.Life, g.End, g.ended = e.At, e.At-g.Start, e.Text, true
 	if g.blind != 0 {
 		g.Blind = e.At - g.blind
 	}
@@ -267,8 +280,7 @@ func (j *judge) consoleFindings(number int, g *guestTrace) {
 			// translation that TCG mixed up all look like this.
 			j.fault(at, fmt.Sprintf("guest %d: PID 1, our agent, died", number), "read the end of its console; replay under KVM if you can")
 		default:
-			explained = explained || f.Type == splat.TypeHang
-			j.add(number, at, f)
+			explained = j.add(number, at, f) && f.Type == splat.TypeHang || explained
 		}
 	}
 	if g.stuck != nil && !explained {
@@ -279,18 +291,14 @@ func (j *judge) consoleFindings(number int, g *guestTrace) {
 // stuck takes in that tasks don't go on. If the kernel showed what they wait
 // for, its answer is read again.
 func (j *judge) stuck(e history.Event) {
-	if e.Stuck == nil {
-		return
-	}
-	g := j.guest(e.Guest)
 	console := j.consoles[e.Guest]
-	if from, to := e.Stuck.From, e.Stuck.To; 0 <= from && from < to && to <= int64(len(console)) {
-		if f, ok := splat.Deadlock(console[from:to], e.Stuck.PIDs); ok {
+	if t := e.Stuck; t != nil && 0 <= t.From && t.From < t.To && t.To <= int64(len(console)) {
+		if f, ok := splat.Deadlock(console[t.From:t.To], t.PIDs); ok {
 			j.add(e.Guest, e.At, f)
 			return
 		}
 	}
-	g.stuck = &e
+	j.guest(e.Guest).stuck = &e
 }
 
 // fault files something that is not known to be the kernel's.
@@ -307,25 +315,28 @@ func (g *guestTrace) when(offset int64) time.Duration {
 	return g.marks[i-1].at
 }
 
-// add files a sighting under its identity.
-func (j *judge) add(number int, at time.Duration, f splat.Finding) {
+// add files a sighting under its identity and the known issue that it matches.
+// It reports false for one that isn't believed.
+func (j *judge) add(number int, at time.Duration, f splat.Finding) bool {
 	if j.guest(number).disowned || j.excuse(number, at, f) {
-		return
+		return false
 	}
-	if i, ok := j.found[f.Identity]; ok {
+	key, reason := sightingKey{identity: f.Identity}, ""
+	if issue, ok := j.match(f); ok {
+		key.known, reason = issue.ID, issue.Reason
+	}
+	if i, ok := j.found[key]; ok {
 		j.verdict.Findings[i].Sightings++
-		return
+		return true
 	}
-	j.found[f.Identity] = len(j.verdict.Findings)
+	j.found[key] = len(j.verdict.Findings)
 	g := j.guest(number)
-	finding := Finding{Finding: f, Guest: number, At: at - g.Start, Steps: g.inFlight(at), Sightings: 1}
+	finding := Finding{Finding: f, Known: key.known, Reason: reason, Guest: number, At: at - g.Start, Steps: g.inFlight(at), Sightings: 1}
 	if g.up != 0 {
 		finding.AtAgent = at - g.up
 	}
-	if issue, ok := j.match(f); ok {
-		finding.Known, finding.Reason = issue.ID, issue.Reason
-	}
 	j.verdict.Findings = append(j.verdict.Findings, finding)
+	return true
 }
 
 // inFlight lists the steps that were going on at a time.

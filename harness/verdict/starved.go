@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"plugstorm/harness/blame"
 	"plugstorm/harness/splat"
 )
 
@@ -45,6 +46,13 @@ func aboutTime(f splat.Finding) bool {
 	return f.Type == splat.TypeHang || f.Detector == "workqueue_lockup"
 }
 
+// An excuseKey is a complaint of a guest. One that comes every few seconds is
+// filed once.
+type excuseKey struct {
+	guest int
+	title string
+}
+
 // excuse files a complaint about time from a starved guest as the host's
 // fault, and reports whether it did. Other complaints are as true on a busy
 // host as on an idle one, and so is a cycle of tasks that wait for each other:
@@ -57,8 +65,13 @@ func (j *judge) excuse(number int, at time.Duration, f splat.Finding) bool {
 	if !aboutTime(f) || proven || share <= starvedShare {
 		return false
 	}
+	key := excuseKey{number, f.Title}
+	if j.excused[key] {
+		return true
+	}
+	j.excused[key] = true
 	j.verdict.Faults = append(j.verdict.Faults, Fault{
-		At: at, Party: "host",
+		At: at, Party: string(blame.Host),
 		Text: fmt.Sprintf("guest %d: %q is not to be trusted: for %.0f %% of the time before it, QEMU waited for a CPU of the host", number, f.Title, 100*share),
 		Next: "run again on a host with less other load",
 	})

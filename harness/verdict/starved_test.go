@@ -49,6 +49,8 @@ func TestStarved(t *testing.T) {
 		{"tasks stuck after the storm", host(stuck(), 1, 99, 0.9), verdict.Found},
 		{"a hung task after that", host(stuck().say(1, 101, hungTask), 1, 99, 0.9), verdict.Found},
 		{"a hung task before that", host(clean().say(1, 98, hungTask).step(1, 70, 100, addDIMM("dimm1"), op.Done), 1, 97, 0.9), verdict.Unknown},
+		{"a hung task long before that, excused", host(stuck().say(1, 28, hungTask), 1, 27, 0.9), verdict.Found},
+		{"a hung task that is reported twice", host(host(clean().say(1, 98, hungTask+"[   40.0][   T64] x\n"+hungTask), 1, 97, 0.9), 1, 98, 0.9), verdict.Unknown},
 		{"a complaint that has nothing to do with time", host(clean().say(1, 100, warning("f")), 1, 99, 0.9), verdict.Found},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

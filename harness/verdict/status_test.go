@@ -55,6 +55,16 @@ func TestStatus(t *testing.T) {
 		{name: "no guest at all", record: begin().finished(1), want: verdict.Unknown, why: []string{"no op was done"}},
 		{name: "lockdep lost sight", record: clean().say(1, 20, lostSight), want: verdict.Unknown,
 			why: []string{"harness: BUG: MAX_LOCKDEP_ENTRIES too low!"}},
+		{name: "a console with nothing on it", want: verdict.Unknown, why: []string{"guest 1 has said nothing on its console"},
+			record: clean().without(history.Console), input: func(in *verdict.Input) { in.Consoles[1] = []byte{} }},
+		{name: "a guest without an end", record: clean().without(history.GuestEnd), want: verdict.Unknown,
+			why: []string{"the record has no end of guest 1"}},
+		{name: "an end without a beginning", record: clean().at(50, history.Event{Type: history.StepEnd, Guest: 1, Seq: 99, Outcome: op.Done}),
+			want: verdict.Unknown, why: []string{"harness: guest 1: step 99 ends and has not begun"}},
+		{name: "an outcome that there isn't", record: clean().step(1, 20, 21, addDIMM("dimm1"), "rosy"), want: verdict.Unknown,
+			why: []string{`harness: guest 1: step 3 has the unknown outcome "rosy"`}},
+		{name: "a workload that says nothing we understand", record: clean().at(50, history.Event{Type: history.Workload, Guest: 1, Text: "{"}),
+			want: verdict.Unknown, why: []string{"harness: guest 1: what a workload did can't be read: unexpected end of JSON input"}},
 		{name: "all doubts at once", want: verdict.Unknown,
 			record: begin().guest(1, 1).guest(2, 20).step(1, 12, 13, addDIMM("dimm0"), op.Broken).at(30, qemuDied),
 			input:  func(in *verdict.Input) { in.Consoles, in.History.Cut = nil, true },
@@ -71,6 +81,9 @@ func TestStatus(t *testing.T) {
 			record: clean().say(1, 20, warning("f")).step(1, 20, 50, addDIMM("dimm1"), op.Hung).at(51, disowned).at(52, qemuDied),
 			why:    []string{"hypervisor: QEMU died: signal: killed"}},
 		{name: "a hung step", record: clean().step(1, 20, 50, addDIMM("dimm1"), op.Hung), want: verdict.Found},
+		{name: "a hung step that has not begun", record: clean().at(50, history.Event{Type: history.StepEnd, Guest: 1, Seq: 99, Outcome: op.Hung}),
+			want: verdict.Found, why: []string{"harness: guest 1: step 99 ends and has not begun"}},
+		{name: "stuck tasks of which nothing is said", record: clean().at(50, history.Event{Type: history.Stuck, Guest: 1}), want: verdict.Found},
 		{name: "a silent guest", record: clean().at(50, history.Event{Type: history.Silent, Guest: 1}), want: verdict.Found},
 		{name: "a reboot", record: clean().without(history.GuestEnd).end(1, 60, "guest-reset"), want: verdict.Found},
 		{name: "a shutdown", record: clean().without(history.GuestEnd).end(1, 60, "guest-shutdown"), want: verdict.Found},
@@ -153,6 +166,36 @@ func TestKnown(t *testing.T) {
 				t.Errorf("%s %q, want %s %q", v.Status, ids, tt.want, tt.ids)
 			}
 		})
+	}
+}
+
+// TestKnownCaller: an issue that names a caller doesn't explain the same identity
+// from elsewhere, in whatever order they come and in whichever slot.
+func TestKnownCaller(t *testing.T) {
+	set, err := known.Load([]byte(strings.Replace(knownIssue, "machines", "stack = [\"pseries_cpu_offline_self\", \"outer\"]\nmachines", 1)), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := "[    4.945763][    T0] ---[ end trace"
+	old := strings.Replace(warning("old_bug"), end, "[    4.944660][    T0] [c0000000035e9e80] [c0000000000836d0] outer+0x44/0x118\n"+end, 1)
+	strange := strings.Replace(old, "outer", "other", 1)
+	judge := func(r *record) *verdict.Verdict {
+		in := r.input()
+		in.Known = set
+		return verdict.Judge(in)
+	}
+	for _, v := range []*verdict.Verdict{
+		judge(clean().say(1, 20, old).say(1, 21, strange).say(1, 22, old)),
+		judge(clean().say(1, 20, strange).say(1, 21, old).say(1, 22, old)),
+		verdict.Join([]verdict.Part{{Slot: 1, Verdict: judge(clean().say(1, 20, old).say(1, 21, old))}, {Slot: 2, Verdict: judge(clean().say(1, 20, strange))}}),
+	} {
+		if len(v.Findings) != 2 || v.Status != verdict.Found {
+			t.Fatalf("%s: %d findings: %+v", v.Status, len(v.Findings), v.Findings)
+		}
+		fresh, explained := v.Findings[0], v.Findings[1]
+		if fresh.Identity != explained.Identity || fresh.Known != "" || fresh.Sightings != 1 || explained.Known != "mmu-context" || explained.Sightings != 2 {
+			t.Errorf("%+v", v.Findings)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -96,10 +97,18 @@ func (b *bench) open(flags *pflag.FlagSet) error {
 		if err := p.makeDir(out); err != nil {
 			return err
 		}
-		b.dir = p.dir
+		b.dir, b.fresh = p.dir, p
 	}
 	if err := history.WriteJSON(filepath.Join(b.dir, benchFile), remember(flags)); err != nil {
 		return err
 	}
 	return b.load()
+}
+
+// forget removes what open has made of a benchmark that has not begun, so that
+// the same command can be given again.
+func (b *bench) forget() {
+	if b.fresh != nil && os.Remove(filepath.Join(b.dir, benchFile)) == nil {
+		b.fresh.tidy()
+	}
 }

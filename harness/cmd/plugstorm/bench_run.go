@@ -29,6 +29,7 @@ type bench struct {
 	targets []target
 	known   knownFile
 	dir     string
+	fresh   *plan // made dir; nil: it was there
 
 	// What a benchmark does to the world; tests put their own here.
 	prepare func(context.Context, *plan) error
@@ -67,9 +68,13 @@ const attempts = 2
 
 // measure does all runs that have not told anything yet. A kernel that can't
 // be built and a run that fails leave their cells unmeasured; the error is
-// about what ends the whole benchmark.
+// about what ends the whole benchmark, such as a patch of the user's that no
+// kernel can be built with.
 func (b *bench) measure(parent context.Context) error {
 	cells := b.plan.Cells()
+	if err := b.tryPatches(parent, cells); err != nil {
+		return err
+	}
 	for _, c := range cells {
 		b.todo += len(b.missing(c))
 	}
@@ -110,6 +115,22 @@ func (b *bench) missing(c detect.Cell) []int64 {
 		}
 	}
 	return seeds
+}
+
+// tryPatches builds the kernels of the user's patches before anything is booted
+// and counted: one that doesn't apply, isn't compiled or doesn't compile is the
+// user's to correct. What else goes wrong is told when its cell's turn comes.
+func (b *bench) tryPatches(ctx context.Context, cells []detect.Cell) error {
+	for _, c := range cells {
+		if b.target(c).patch == "" || len(b.missing(c)) == 0 {
+			continue
+		}
+		if err := b.prepareCell(ctx, c); blame.Of(err) == blame.User && ctx.Err() == nil {
+			b.forget()
+			return fmt.Errorf("%s: %w", c, err)
+		}
+	}
+	return nil
 }
 
 func (b *bench) prepareCell(ctx context.Context, c detect.Cell) error {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -284,7 +285,8 @@ func TestBenchJobs(t *testing.T) {
 func TestBenchPatch(t *testing.T) {
 	dir := t.TempDir()
 	one, two := filepath.Join(dir, "h1-one.patch"), filepath.Join(dir, "h2-two.patch")
-	for file, text := range map[string]string{one: "", two: "plant: h2  two\narch: pseries only\nsuite: smoke\n---\n"} {
+	const diff = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"
+	for file, text := range map[string]string{one: diff, two: "plant: h2  two\narch: pseries only\nsuite: smoke\n---\n" + diff} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -306,6 +308,41 @@ func TestBenchPatch(t *testing.T) {
 	}
 }
 
+// TestBenchBadPatch: a patch that no kernel can be built with ends the benchmark
+// before anything is run, also for those that are fine, and nothing is left of it;
+// what is the host's fault doesn't.
+func TestBenchBadPatch(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "h1.patch")
+	if err := os.WriteFile(file, []byte("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, party := range []blame.Party{blame.User, blame.Host} {
+		w := &fakeWorld{run: always(verdict.Found), prepare: func(p *plan) error {
+			if p.machines[0].Name == "pseries" && len(p.source.Patches) > 0 {
+				return blame.Errorf(party, "", "it can't be built")
+			}
+			return nil
+		}}
+		out := filepath.Join(dir, string(party))
+		b, _, _ := newFakeBench(t, w, "--plant", "s4a", "--machine", "x86_64", "--machine", "pseries", "--patch", file, "--seeds", "1", "--out", out)
+		runs := 0
+		for _, c := range b.plan.Cells() {
+			if c.Machine != "pseries" || b.target(c).patch == "" {
+				runs++
+			}
+		}
+		err := b.measure(t.Context())
+		if party == blame.User {
+			if _, statErr := os.Stat(out); blame.Of(err) != blame.User || len(w.runs) > 0 || !errors.Is(statErr, fs.ErrNotExist) {
+				t.Errorf("%v, runs %q, its directory: %v", err, w.runs, statErr)
+			}
+		} else if err != nil || len(w.runs) != runs {
+			t.Errorf("%v, runs %q, want %d", err, w.runs, runs)
+		}
+	}
+}
+
 // TestBenchDespite: a known issue that a plant looks like counts.
 func TestBenchDespite(t *testing.T) {
 	b, _, _ := newFakeBench(t, &fakeWorld{}, "--plant", "c10", "--plant", "s4d", "--suite", "storm", "--machine", "x86_64", "--out", filepath.Join(t.TempDir(), "out"))
@@ -321,7 +358,7 @@ func TestBenchErrors(t *testing.T) {
 	dir := t.TempDir()
 	plain, marked := filepath.Join(dir, "plain.md"), filepath.Join(dir, "marked.md")
 	bad := filepath.Join(dir, "bad.patch")
-	for file, text := range map[string]string{plain: "x x\n", marked: "<!-- bench detect: table -->\n<!-- end -->\n", bad: "plant: x\nmatch: colour red\n---\n"} {
+	for file, text := range map[string]string{plain: "x x\n", marked: "<!-- bench detect: table -->\n<!-- end -->\n", bad: "plant: x\nmatch: colour red\n---\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -27,7 +27,7 @@ func mailFindings(w io.Writer, r *report.Run) error {
 	for _, m := range all {
 		fresh := map[string]bool{}
 		for _, f := range m.Verdict.Findings {
-			fresh[f.Identity] = f.Known == ""
+			fresh[f.Identity] = fresh[f.Identity] || f.Known == ""
 		}
 		consoles, err := readConsoles(m.Dir)
 		if err != nil {

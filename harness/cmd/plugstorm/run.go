@@ -129,30 +129,23 @@ func (a *app) run(ctx context.Context, f *runFlags, seeded, baselined bool) erro
 // runMachines runs all machines and reports them: one after the other, or at
 // once if there may be several guests. One that can't be run doesn't keep the
 // others from it, unless the user got something wrong or has had enough; the
-// verdict is unknown then, or a finding.
+// verdict is unknown then, or a finding. Everything is built before anything is
+// booted: what is wrong with a patch on the last machine is said at once.
 func (a *app) runMachines(ctx context.Context, p *plan) error {
-	var failures []error
-	var together []*ready
-	over := false
-	for _, m := range p.machines {
-		r, err := a.prepare(ctx, p, m)
-		if err == nil && p.vms > 1 {
-			together = append(together, r)
-			continue
-		}
-		if err == nil {
-			err = a.runReady(ctx, p, r)
-		}
-		if err != nil {
-			failures = append(failures, fmt.Errorf("%s: %w", m.Name, err))
-			if over = ctx.Err() != nil || blame.Of(err) == blame.User; over {
-				break
-			}
-		}
-	}
-	if len(together) > 0 && !over {
-		if err := a.runReady(ctx, p, together...); err != nil {
+	all, failures, over := a.prepareAll(ctx, p)
+	if p.vms > 1 && len(all) > 0 && !over {
+		if err := a.runReady(ctx, p, all...); err != nil {
 			failures = append(failures, err)
+		}
+		all = nil
+	}
+	for _, r := range all {
+		if over {
+			break
+		}
+		if err := a.runReady(ctx, p, r); err != nil {
+			failures = append(failures, fmt.Errorf("%s: %w", r.machine.Name, err))
+			over = hopeless(ctx, err)
 		}
 	}
 	if len(p.report.Machines) == 0 {
@@ -162,6 +155,29 @@ func (a *app) runMachines(ctx context.Context, p *plan) error {
 		a.ui.error(err)
 	}
 	return a.reportRun(p, len(failures) > 0)
+}
+
+// prepareAll prepares the machines. It is over when there is no use in going
+// on with any.
+func (a *app) prepareAll(ctx context.Context, p *plan) (all []*ready, failures []error, over bool) {
+	for _, m := range p.machines {
+		r, err := a.prepare(ctx, p, m)
+		if err == nil {
+			all = append(all, r)
+			continue
+		}
+		failure := fmt.Errorf("%s: %w", m.Name, err)
+		if hopeless(ctx, err) {
+			return nil, append([]error{failure}, failures...), true // it decides whose fault the run's end is
+		}
+		failures = append(failures, failure)
+	}
+	return all, failures, false
+}
+
+// hopeless reports whether an error on one machine ends the whole run.
+func hopeless(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || blame.Of(err) == blame.User
 }
 
 // withoutDefects is a machine whose QEMU is taken to have no defects.
