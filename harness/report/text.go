@@ -216,8 +216,10 @@ func (t *text) finding(n int, f verdict.Finding) {
 	if why := explanation(&f.Finding); why != "" {
 		t.prose("    why: ", why)
 	}
-	if f.Detector == "harness" {
-		t.prose("    ", f.Text)
+	if f.Detector == "harness" || f.Type == splat.TypeBooks {
+		for line := range strings.Lines(f.Text) {
+			t.prose("    ", line)
+		}
 	}
 	frames := splat.Trim(f.Stack)
 	for i, frame := range frames {

@@ -35,6 +35,7 @@ func (g *guest) collect(why error) {
 		g.stopWorkloads(ctx)
 		if !g.stuck() {
 			g.recordZones(ctx, true)
+			g.recordBooks(ctx)
 		}
 	case g.deadlock.Load():
 		g.makeSpeak(ctx)
