@@ -216,7 +216,10 @@ func (t *text) finding(n int, f verdict.Finding) {
 	if why := explanation(&f.Finding); why != "" {
 		t.prose("    why: ", why)
 	}
-	if f.Detector == "harness" || f.Type == splat.TypeBooks {
+	switch {
+	case f.Detector == "harness":
+		t.prose("    ", f.Text)
+	case f.Type == splat.TypeBooks:
 		for line := range strings.Lines(f.Text) {
 			t.prose("    ", line)
 		}
