@@ -30,12 +30,17 @@ var (
 	errTimeUp  = errors.New("the run's time is up")
 	errTurnUp  = fmt.Errorf("its part of %w", errTimeUp)
 	errRetired = errors.New("retired")
+	errBlind   = fmt.Errorf("%w: blind", errRetired) // it works as before, but for lockdep
 	errLost    = errors.New("lost")
 	errBoot    = errors.New("never came up")
 )
 
 func retired(format string, args ...any) error {
 	return blame.On(blame.Kernel, fmt.Errorf("%w: "+format, append([]any{errRetired}, args...)...), "")
+}
+
+func blinded(title string) error {
+	return blame.On(blame.Kernel, fmt.Errorf("%w after: %s", errBlind, title), "")
 }
 
 func lost(p blame.Party, next, format string, args ...any) error {
