@@ -164,6 +164,27 @@ func (a *guestAgent) bookLists(reply *agent.BooksReply) error {
 		}
 		reply.Lists[name] = text
 	}
+	return a.bookTiers(reply)
+}
+
+const tierDir = "sys/devices/virtual/memory_tiering"
+
+var tierRE = regexp.MustCompile(`^memory_tier\d{1,9}$`)
+
+// bookTiers reads which nodes are in which memory tier, where a kernel has them.
+func (a *guestAgent) bookTiers(reply *agent.BooksReply) error {
+	tiers, err := os.ReadDir(a.tree.Path(tierDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, tier := range tiers {
+		if !tierRE.MatchString(tier.Name()) {
+			continue
+		}
+		if text, err := a.tree.Text(tierDir, tier.Name(), "nodelist"); err == nil { // it may have gone
+			reply.Lists[path.Join("tier", tier.Name())] = text
+		}
+	}
 	return nil
 }
 

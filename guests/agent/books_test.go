@@ -32,6 +32,7 @@ func booksTree(t *testing.T, more map[string]string) sysfs.Tree {
 		system + "cpu/online": "0\n", system + "cpu/present": "0\n", system + "cpu/cpu0/topology/core_id": "0\n", system + "cpu/cpuidle/x": "",
 		system + "node/node0/cpulist": "0\n", system + "node/online": "0\n",
 		"sys/bus/cpu/devices/x": "", "sys/bus/node/devices/x": "", "sys/bus/memory/devices/x": "",
+		"sys/devices/virtual/memory_tiering/memory_tier4/nodelist": "0\n", "sys/devices/virtual/memory_tiering/power/x": "",
 		slab + "plugstorm_0_3/x": "", slab + "kmalloc-8/x": "",
 	}
 	for name, text := range more {
@@ -61,7 +62,7 @@ func TestBooks(t *testing.T) {
 	want := agent.BooksReply{
 		PageBytes: uint64(os.Getpagesize()), BlockBytes: 128 << 20, Faulted: true,
 		RAM: "00000000-07ffffff : System RAM\n", Zones: "Node 0, zone   Normal\n        present  5\n        managed  4", MemTotal: "MemTotal:        16 kB\n",
-		Lists: map[string]string{"cpu/online": "0", "cpu/present": "0", "node/online": "0", "node/node0/cpulist": "0"},
+		Lists: map[string]string{"cpu/online": "0", "cpu/present": "0", "node/online": "0", "node/node0/cpulist": "0", "tier/memory_tier4": "0"},
 		Dirs: []agent.BooksDir{
 			{Path: "bus/cpu/devices", Links: []string{"cpu0"}},
 			{Path: "devices/system/cpu/cpu0", Links: []string{"node0"}, Groups: []string{"topology"}},

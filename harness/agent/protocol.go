@@ -230,7 +230,7 @@ type BooksReply struct {
 	RAM      string            `json:"ram"`       // /proc/iomem: lines of "System RAM", whatever their indent
 	Zones    string            `json:"zones"`     // /proc/zoneinfo: which zone, "present", "managed"
 	MemTotal string            `json:"mem_total"` // its line of /proc/meminfo
-	Lists    map[string]string `json:"lists"`     // below /sys/devices/system: "cpu/online", "node/node0/cpulist", ...
+	Lists    map[string]string `json:"lists"`     // below /sys/devices/system: "cpu/online", "node/node0/cpulist", ...; and "tier/memory_tier4"
 	Dirs     []BooksDir        `json:"dirs"`
 	Threads  map[string]int    `json:"threads"`     // kernel threads of a node or a CPU, by name, and how many there are
 	CPUStat  []int             `json:"cpu_stat"`    // CPUs in /proc/stat

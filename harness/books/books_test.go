@@ -114,7 +114,7 @@ var spoils = []struct {
 	{want: "node-devices: has_cpu", spoil: func(s *Sample) { s.Guest.Lists["node/has_cpu"] = "0,5" }},
 	{want: "node-memory: has_memory", spoil: func(s *Sample) {
 		emptyNode1(s)
-		s.Guest.Lists["node/has_memory"] = "0-1"
+		s.Guest.Lists["node/has_memory"], s.Guest.Lists["tier/memory_tier4"] = "0-1", "0-1"
 		s.Guest.Threads["kswapd1"], s.Guest.Threads["kcompactd1"] = 1, 1
 	}},
 	{want: "node-memory: has_normal_memory", spoil: func(s *Sample) { s.Guest.Lists["node/has_normal_memory"] = "0-1" }},
@@ -139,6 +139,9 @@ var spoils = []struct {
 	{want: "node-threads: kcompactd lost", missing: true, spoil: func(s *Sample) { delete(s.Guest.Threads, "kcompactd1") }},
 	{want: "cpu-threads: migration/ lost", spoil: func(s *Sample) { delete(s.Guest.Threads, "migration/3") }},
 	{want: "cpu-threads: cpuhp/ twice", spoil: func(s *Sample) { s.Guest.Threads["cpuhp/2"] = 2 }},
+	{want: "node-tiers: left", spoil: func(s *Sample) { emptyNode1(s); s.Guest.Lists["tier/memory_tier4"] = "0-1" }},
+	{want: "node-tiers: twice", spoil: func(s *Sample) { s.Guest.Lists["tier/memory_tier9"] = "1" }},
+	{want: "node-tiers: lost", missing: true, spoil: func(s *Sample) { s.Guest.Lists["tier/memory_tier4"] = "0" }},
 	{want: "mem-total", spoil: func(s *Sample) { s.Guest.MemTotal = "MemTotal:        1527488 kB\n" }},
 	{want: "slab-caches", spoil: func(s *Sample) { s.Guest.Caches = []string{"plugstorm_0_17"} }},
 }
@@ -154,7 +157,7 @@ func onlyX86(s *Sample) {
 func emptyNode1(s *Sample) {
 	zones, _, _ := strings.Cut(s.Guest.Zones, "Node 1")
 	s.Guest.Zones = zones + "Node 1, zone  Movable\n        present  0\n        managed  0\n"
-	s.Guest.Lists["node/has_memory"] = "0"
+	s.Guest.Lists["node/has_memory"], s.Guest.Lists["tier/memory_tier4"] = "0", "0"
 	s.Guest.MemTotal = "MemTotal:        1003136 kB\n"
 	delete(s.Guest.Threads, "kswapd1")
 	delete(s.Guest.Threads, "kcompactd1")

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // NodeDevices holds the devices of nodes and the masks of nodes against which
@@ -81,6 +82,37 @@ var NodeCPUs = Invariants.Register(&Invariant{
 		slices.Sort(all)
 		if ok && !slices.Equal(all, online) {
 			say("cpulist", "", "CPUs %v are online, the nodes together have %v", online, all)
+		}
+	},
+})
+
+// NodeTiers holds the memory tiers against the nodes with memory.
+var NodeTiers = Invariants.Register(&Invariant{
+	Name:  "node-tiers",
+	Title: "the memory tiers don't fit the nodes with memory",
+	Doc: "each node with memory is in one memory tier, others are in none; that one is missing is not judged once allocations were made to fail, " +
+		"for a tier may not be made then",
+	Source: "mm/memory-tiers.c memtier_hotplug_callback, set_node_memory_tier, clear_node_memory_tier",
+	check: func(p *picture, say complain) {
+		memory, ok := p.list("node/has_memory")
+		var tiered []int
+		for name, nodes := range p.lists {
+			if strings.HasPrefix(name, "tier/") {
+				tiered = append(tiered, nodes...)
+			}
+		}
+		if !ok || len(tiered) == 0 {
+			return
+		}
+		slices.Sort(tiered)
+		if len(slices.Compact(slices.Clone(tiered))) != len(tiered) {
+			say("twice", "", "nodes %v are in memory tiers", tiered)
+		}
+		if left := missing(tiered, memory); len(left) > 0 {
+			say("left", "", "nodes %v are in a memory tier and have no memory", left)
+		}
+		if lost := missing(memory, tiered); len(lost) > 0 && p.complete() {
+			say("lost", "", "nodes %v have memory and are in no memory tier", lost)
 		}
 	},
 })
