@@ -143,7 +143,9 @@ func parseZones(text string) (map[int]nodeMemory, error) {
 		if m := zoneHeadRE.FindStringSubmatch(line); m != nil {
 			node, _ = strconv.Atoi(m[1])
 			zone = m[2]
-			nodes[node] = nodes[node] // a node without memory is one, too
+			if _, seen := nodes[node]; !seen { // a node without memory is one, too
+				nodes[node] = nodeMemory{}
+			}
 			continue
 		}
 		m := zoneLineRE.FindStringSubmatch(line)

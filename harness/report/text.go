@@ -219,7 +219,7 @@ func (t *text) finding(n int, f verdict.Finding) {
 	switch {
 	case f.Detector == "harness":
 		t.prose("    ", f.Text)
-	case f.Type == splat.TypeBooks:
+	case f.Detector == "books":
 		for line := range strings.Lines(f.Text) {
 			t.prose("    ", line)
 		}
