@@ -40,6 +40,7 @@ type guestAgent struct {
 	stir      func(device string, entropy []byte) error
 	setClock  func(unix.Timespec) error
 	seq       atomic.Uint64
+	faulted   atomic.Bool // allocations of the kernel's were made to fail
 
 	introduction func() agent.Hello // what there is to say of the guest, found out by the first call
 }

@@ -32,6 +32,7 @@ var methods = map[string]method{
 	agent.MethodSetCPU:        with((*guestAgent).setCPU),
 	agent.MethodFailWorkers:   with((*guestAgent).failWorkers),
 	agent.MethodZones:         with((*guestAgent).zones),
+	agent.MethodBooks:         bare((*guestAgent).books),
 	agent.MethodBlocked:       bare((*guestAgent).blocked),
 	agent.MethodStartWorkload: with(func(a *guestAgent, p agent.StartWorkloadParams) (any, error) { return nil, a.work.start(p) }),
 	agent.MethodStopWorkload:  with(func(a *guestAgent, p agent.StopWorkloadParams) (any, error) { return a.work.stop(p) }),
@@ -122,6 +123,7 @@ func (a *guestAgent) setBlock(p agent.SetBlockParams) (any, error) {
 	var reply agent.SetBlockReply
 	var err error
 	if p.FailNth > 0 {
+		a.faulted.Store(true)
 		reply.Failed, err = a.tree.SetBlockFailing(ctx, p.ID, p.Via, p.Value, p.FailNth)
 	} else {
 		sysfs.OnOwnThread(func() { err = a.tree.SetBlock(ctx, p.ID, p.Via, p.Value) })
@@ -136,6 +138,9 @@ func (a *guestAgent) failWorkers(p agent.FailWorkersParams) (any, error) {
 	who, ok := sysfs.Workers[p.Who]
 	if !ok {
 		return nil, fmt.Errorf("nobody is called %q", p.Who)
+	}
+	if p.Percent > 0 {
+		a.faulted.Store(true)
 	}
 	return nil, a.tree.FailWorkers(context.Background(), p.What, who, p.Percent, p.Times, p.Skip)
 }

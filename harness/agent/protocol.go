@@ -65,6 +65,7 @@ const (
 	MethodSetCPU        = "set-cpu"        // SetCPUParams -> nil
 	MethodFailWorkers   = "fail-workers"   // FailWorkersParams -> nil
 	MethodZones         = "zones"          // ZonesParams -> ZonesReply
+	MethodBooks         = "books"          // nil -> BooksReply
 	MethodBlocked       = "blocked"        // nil -> BlockedReply
 	MethodStartWorkload = "start-workload" // StartWorkloadParams -> nil
 	MethodStopWorkload  = "stop-workload"  // StopWorkloadParams -> WorkloadStats
@@ -214,6 +215,35 @@ type ZoneBlock struct {
 	ID   uint64 `json:"id"`
 	Node int    `json:"node"`
 	Zone string `json:"zone"` // empty when it is in no zone or in several
+}
+
+// BooksReply holds what the kernel says of its memory, CPUs, nodes and threads
+// in several places at once. Texts are the kernel's own lines.
+type BooksReply struct {
+	PageBytes  uint64 `json:"page_bytes"`
+	BlockBytes uint64 `json:"block_bytes"`
+	Faulted    bool   `json:"faulted,omitempty"` // allocations of the kernel's were made to fail since it booted
+	Moving     bool   `json:"moving,omitempty"`  // a block is neither online nor offline
+	Workloads  int    `json:"workloads"`         // running now
+
+	RAM      string            `json:"ram"`       // /proc/iomem: lines of "System RAM", whatever their indent
+	Zones    string            `json:"zones"`     // /proc/zoneinfo: which zone, "present", "managed"
+	MemTotal string            `json:"mem_total"` // its line of /proc/meminfo
+	Lists    map[string]string `json:"lists"`     // below /sys/devices/system: "cpu/online", "node/node0/cpulist", ...; and "tier/memory_tier4"
+	Dirs     []BooksDir        `json:"dirs"`
+	Threads  map[string]int    `json:"threads"`     // kernel threads of a node or a CPU, by name, and how many there are
+	CPUStat  []int             `json:"cpu_stat"`    // CPUs in /proc/stat
+	CPUInfo  []int             `json:"cpu_info"`    // CPUs in /proc/cpuinfo
+	Caches   []string          `json:"slab_caches"` // caches of our module's below /sys/kernel/slab, while it isn't loaded
+}
+
+// A BooksDir is a directory of sysfs: of a device below devices/system/{cpu,memory,node}
+// or bus/{cpu,memory,node}/devices.
+type BooksDir struct {
+	Path   string   `json:"path"`             // below /sys
+	Links  []string `json:"links,omitempty"`  // links named as CPUs, memory blocks and nodes are, that lead somewhere
+	Lost   []string `json:"lost,omitempty"`   // links of any name that lead nowhere
+	Groups []string `json:"groups,omitempty"` // directories in it that tell something: "topology"
 }
 
 // BlockedReply lists the tasks that sleep uninterruptibly just now, kernel

@@ -156,6 +156,7 @@ func TestDefault(t *testing.T) {
 		{"warning/pseries-lockdep-assert.txt", "pseries", debian13, ""},
 		{"warning/real-x86-add-pages.txt", "x86_64", debian13, "x86-add-pages-warns"},
 		{"lockdep_deadlock/pseries-slab-mutex.txt", "pseries", debian13, ""},
+		{"kernel_bug/real-pseries-add-memory-node.txt", "pseries", debian13, "add-memory-node-device-bug"},
 		{"hung_task/x86-two.txt", "x86_64", debian13, ""},
 		{"hung_task/real-x86_64-cgroup-kthreadd.txt", "x86_64", debian13, "cgroup-attach-cpuset-kthreadd"},
 		{"hung_task/real-x86_64-kthread-stop.txt", "x86_64", debian13, ""},

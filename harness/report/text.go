@@ -216,8 +216,13 @@ func (t *text) finding(n int, f verdict.Finding) {
 	if why := explanation(&f.Finding); why != "" {
 		t.prose("    why: ", why)
 	}
-	if f.Detector == "harness" {
+	switch {
+	case f.Detector == "harness":
 		t.prose("    ", f.Text)
+	case f.Detector == "books":
+		for line := range strings.Lines(f.Text) {
+			t.prose("    ", line)
+		}
 	}
 	frames := splat.Trim(f.Stack)
 	for i, frame := range frames {

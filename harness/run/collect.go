@@ -35,12 +35,21 @@ func (g *guest) collect(why error) {
 		g.stopWorkloads(ctx)
 		if !g.stuck() {
 			g.recordZones(ctx, true)
+			g.recordBooks(ctx)
 		}
 	case g.deadlock.Load():
 		g.makeSpeak(ctx)
 	default:
 		g.letSpeak(ctx)
 		g.askWaits(ctx)
+	}
+	if errors.Is(why, errBlind) {
+		// A report of lockdep's changes nothing else in the kernel, and there are
+		// kernels whose every guest ends with one.
+		g.stopWorkloads(ctx)
+		if !g.stuck() {
+			g.recordBooks(ctx)
+		}
 	}
 	g.readRules(ctx)
 	g.letSpeak(ctx) // not for ever: there are kernels and workloads that never fall silent

@@ -30,12 +30,17 @@ var (
 	errTimeUp  = errors.New("the run's time is up")
 	errTurnUp  = fmt.Errorf("its part of %w", errTimeUp)
 	errRetired = errors.New("retired")
+	errBlind   = fmt.Errorf("%w: blind", errRetired) // it works as before, but for lockdep
 	errLost    = errors.New("lost")
 	errBoot    = errors.New("never came up")
 )
 
 func retired(format string, args ...any) error {
 	return blame.On(blame.Kernel, fmt.Errorf("%w: "+format, append([]any{errRetired}, args...)...), "")
+}
+
+func blinded(title string) error {
+	return blame.On(blame.Kernel, fmt.Errorf("%w after: %s", errBlind, title), "")
 }
 
 func lost(p blame.Party, next, format string, args ...any) error {
@@ -49,22 +54,23 @@ const bootLimit = 20
 // A guest is one guest of a run.
 type guest struct {
 	*runner
-	vm       *vm.VM
-	hello    *agent.Hello // of a guest that was restored: it is up when it is started
-	identity []string     // of its snapshot; nil if it isn't to have one
-	primed   bool         // it was restored with its rules loaded
-	beats    atomic.Bool  // a heartbeat of its agent has come
-	deadlock atomic.Bool  // some of its tasks wait for each other
-	number   int
-	scenario *schedule.Scenario // the run's, or this guest's part of it
-	parent   context.Context    // the run's
-	ctx      context.Context
-	end      context.CancelCauseFunc // ends the guest's storm; the first cause counts
-	live     *live                   // what the console says, as it says it
-	shutdown atomic.Pointer[string]  // the reason of QEMU's SHUTDOWN event
-	side     sync.WaitGroup          // the goroutines that watch it
-	checked  bool                    // its kernel checks the run's rules
-	marked   time.Time               // of the last console mark; of the goroutine that reads the console
+	vm        *vm.VM
+	hello     *agent.Hello // of a guest that was restored: it is up when it is started
+	identity  []string     // of its snapshot; nil if it isn't to have one
+	primed    bool         // it was restored with its rules loaded
+	beats     atomic.Bool  // a heartbeat of its agent has come
+	deadlock  atomic.Bool  // some of its tasks wait for each other
+	number    int
+	scenario  *schedule.Scenario // the run's, or this guest's part of it
+	parent    context.Context    // the run's
+	ctx       context.Context
+	end       context.CancelCauseFunc // ends the guest's storm; the first cause counts
+	live      *live                   // what the console says, as it says it
+	shutdown  atomic.Pointer[string]  // the reason of QEMU's SHUTDOWN event
+	workloads sync.Map                // IDs of those that a step has started
+	side      sync.WaitGroup          // the goroutines that watch it
+	checked   bool                    // its kernel checks the run's rules
+	marked    time.Time               // of the last console mark; of the goroutine that reads the console
 }
 
 // oneGuest boots a guest, storms it, and ends it. It returns why it ended,

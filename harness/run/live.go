@@ -171,7 +171,7 @@ func (g *guest) onComplaint(f splat.Finding) {
 	case f.Fatal:
 		g.end(retired("fatal: %s", f.Title))
 	case f.Blinds:
-		g.end(retired("blind after: %s", f.Title))
+		g.end(blinded(f.Title))
 	case f.Type == splat.TypeHang:
 		g.end(retired("stuck: %s", f.Title))
 	}

@@ -157,7 +157,7 @@ func TestFreshGuestGoesOn(t *testing.T) {
 		},
 	}.perform(t)
 	const title = "possible deadlock in kmem_cache_destroy"
-	r.expect(t, lines(runStart, up(1), "1 complaint  "+title, "1 blind  "+title, "1 guest-end  retired: blind after: "+title,
+	r.expect(t, lines(runStart, up(1), "1 complaint  "+title, "1 blind  "+title, "1 workload", "1 guest-end  retired: blind after: "+title,
 		up(2), timeUp(2), runEnd)...)
 	if want := []string{"d", "w"}; !slices.Equal(sysrq, want) {
 		t.Errorf("the guest was asked for %v, want %v", sysrq, want)

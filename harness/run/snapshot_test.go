@@ -137,7 +137,7 @@ func TestFreshGuestIsRestored(t *testing.T) {
 			time.AfterFunc(20*time.Second, func() { g.Print(report) })
 		}
 	}}.perform(t)
-	r.expect(t, lines(runStart, up(1), "1 snapshot  saved in ", "1 complaint", "1 blind", "1 guest-end  retired: blind",
+	r.expect(t, lines(runStart, up(1), "1 snapshot  saved in ", "1 complaint", "1 blind", "1 workload", "1 guest-end  retired: blind",
 		up(2), timeUp(2), runEnd)...)
 	if len(r.specs) != 2 || r.specs[0].Incoming != "" || r.specs[1].Incoming == "" {
 		t.Errorf("specs: %+v", r.specs)

@@ -99,6 +99,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 // step does one step and records how it ended.
 func (g *guest) step(step schedule.Step, setup bool) {
 	seq := int(g.seq.Add(1))
+	g.noteWorkload(step)
 	g.history.Add(history.Event{Type: history.StepBegin, Guest: g.number, Seq: seq, Step: &step, Setup: setup})
 	ctx, cancel := context.WithTimeout(g.ctx, g.vm.Deadline(step.Op.Kind.Deadline))
 	defer cancel()
@@ -226,17 +227,17 @@ func (g *guest) askQEMU(ctx context.Context) (status string, err error) {
 		"QEMU does not answer its monitor for %s: %v", qmpLimit, err)
 }
 
-// stopWorkloads stops the scenario's workloads, all at once, so that they clean
-// up under our eyes, and records what they did.
+// stopWorkloads stops all workloads that were started, at once, so that they
+// clean up under our eyes, and records what they did.
 func (g *guest) stopWorkloads(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
-	for _, w := range g.scenario.Workloads {
+	for id := range g.workloads.Range {
 		all.Go(func() {
 			var stats agent.WorkloadStats
-			params := agent.StopWorkloadParams{ID: w.ID, LimitMS: g.vm.Deadline(stopLimit).Milliseconds()}
+			params := agent.StopWorkloadParams{ID: id.(string), LimitMS: g.vm.Deadline(stopLimit).Milliseconds()}
 			if err := g.vm.Agent.Call(ctx, agent.MethodStopWorkload, params, &stats); err != nil {
-				return // it never started, or the guest is gone, or it doesn't die: see stuck
+				return // it never started, was stopped, or the guest is gone, or it doesn't die: see stuck
 			}
 			text, _ := json.Marshal(stats)
 			g.history.Add(history.Event{Type: history.Workload, Guest: g.number, Text: string(text)})

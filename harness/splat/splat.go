@@ -81,4 +81,8 @@ const (
 	TypeLockRule = "LOCKRULE"
 	// TypeZone is a zone that doesn't fit the memory that is in it.
 	TypeZone = "ZONE"
+
+	// TypeBooks is something that was left behind: two things that the kernel
+	// says at once can't both be true.
+	TypeBooks = "BOOKS"
 )

@@ -173,6 +173,8 @@ func (j *judge) event(e history.Event) {
 		j.workload(e)
 	case history.Zones:
 		j.zones(e)
+	case history.Books:
+		j.books(e)
 	case history.Rules:
 		j.ruleCheck(e)
 	case history.GuestEnd:
