@@ -16,7 +16,7 @@ import (
 var Errors = schedule.Scenarios.Register(&schedule.Scenario{
 	Name: "errors",
 	Doc: "hotplug that fails: allocations of the workers who add and remove DIMMs and add vCPUs, of the writer who sets a block, one after the other, " +
-		"memory notifiers that say no, signals, and steps of CPU hotplug; and then it must work as ever, for whoever uses its locks, too",
+		"calls of named kernel functions on all these ways, memory notifiers that say no, signals, and steps of CPU hotplug; and then it must work as ever, for whoever uses its locks, too",
 	Source: "keep locks balanced on add_memory() failure (hv_balloon, 2015), and a class of bugs that only fault injection finds",
 	Length: 2 * time.Minute,
 	// In a kernel zone the slab allocator has error paths of its own.
@@ -31,13 +31,15 @@ var Errors = schedule.Scenarios.Register(&schedule.Scenario{
 			Mix: []schedule.Weight{
 				{Kind: op.DIMMAdd, Weight: 2}, {Kind: op.DIMMRemove, Weight: 2},
 				{Kind: op.DIMMAddFailing, Weight: 3}, {Kind: op.DIMMRemoveFailing, Weight: 2},
-				{Kind: op.BlockFailNth, Weight: 8}, {Kind: op.BlockNotifierError, Weight: 4}, {Kind: op.BlockInterrupted, Weight: 4},
-				{Kind: op.VCPUAddFailing, Weight: 4}, {Kind: op.VCPURemove, Weight: 2}, {Kind: op.PgmapFailing, Weight: 6},
+				{Kind: op.BlockFailNth, Weight: 4}, {Kind: op.BlockNotifierError, Weight: 2}, {Kind: op.BlockInterrupted, Weight: 3},
+				{Kind: op.VCPUAddFailing, Weight: 2}, {Kind: op.VCPURemove, Weight: 2}, {Kind: op.PgmapFailing, Weight: 3},
+				{Kind: op.DIMMAddCallFailing, Weight: 6}, {Kind: op.DIMMRemoveCallFailing, Weight: 3}, {Kind: op.BlockCallFailing, Weight: 6},
+				{Kind: op.VCPUAddCallFailing, Weight: 6}, {Kind: op.VCPURemoveCallFailing, Weight: 2}, {Kind: op.PgmapCallFailing, Weight: 3},
 			},
 		},
 		{
 			Name: "cpu", CPUs: 1, Gap: 200 * time.Millisecond,
-			Mix: []schedule.Weight{{Kind: op.CPUOffline, Weight: 1}, {Kind: op.CPUOnline, Weight: 1}, {Kind: op.CPUFailing, Weight: 4}},
+			Mix: []schedule.Weight{{Kind: op.CPUOffline, Weight: 1}, {Kind: op.CPUOnline, Weight: 1}, {Kind: op.CPUFailing, Weight: 3}, {Kind: op.CPUCallFailing, Weight: 3}},
 		},
 		workloadLane(700*time.Millisecond, 2, afterErrors),
 	},
