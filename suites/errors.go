@@ -27,19 +27,29 @@ var Errors = schedule.Scenarios.Register(&schedule.Scenario{
 	},
 	Lanes: []schedule.Lane{
 		{
-			Name: "memory", DIMMs: 4, MaxUnits: 3, VCPUs: 2,
+			Name: "memory", DIMMs: 4, MaxUnits: 3, VCPUs: 1,
 			Mix: []schedule.Weight{
-				{Kind: op.DIMMAdd, Weight: 2}, {Kind: op.DIMMRemove, Weight: 2},
-				{Kind: op.DIMMAddFailing, Weight: 3}, {Kind: op.DIMMRemoveFailing, Weight: 2},
+				{Kind: op.DIMMAdd, Weight: 1}, {Kind: op.DIMMRemove, Weight: 2},
+				{Kind: op.DIMMAddFailing, Weight: 1}, {Kind: op.DIMMRemoveFailing, Weight: 1},
 				{Kind: op.BlockFailNth, Weight: 4}, {Kind: op.BlockNotifierError, Weight: 2}, {Kind: op.BlockInterrupted, Weight: 3},
-				{Kind: op.VCPUAddFailing, Weight: 2}, {Kind: op.VCPURemove, Weight: 2}, {Kind: op.PgmapFailing, Weight: 3},
-				{Kind: op.DIMMAddCallFailing, Weight: 6}, {Kind: op.DIMMRemoveCallFailing, Weight: 3}, {Kind: op.BlockCallFailing, Weight: 6},
-				{Kind: op.VCPUAddCallFailing, Weight: 6}, {Kind: op.VCPURemoveCallFailing, Weight: 2}, {Kind: op.PgmapCallFailing, Weight: 3},
+				{Kind: op.VCPUAddFailing, Weight: 1}, {Kind: op.VCPURemove, Weight: 1}, {Kind: op.PgmapFailing, Weight: 2},
+				{Kind: op.DIMMAddCallFailing, Weight: 8}, {Kind: op.DIMMRemoveCallFailing, Weight: 5}, {Kind: op.BlockCallFailing, Weight: 6},
 			},
+		},
+		// Calls fail for those who are meant, so these need not be on that lane.
+		{
+			Name: "vcpu", VCPUs: 1, Gap: 200 * time.Millisecond,
+			Mix: []schedule.Weight{{Kind: op.VCPUAddCallFailing, Weight: 1}, {Kind: op.VCPURemoveCallFailing, Weight: 1}},
+		},
+		{
+			Name: "pgmap", Gap: 500 * time.Millisecond,
+			Mix: []schedule.Weight{{Kind: op.PgmapCallFailing, Weight: 1}},
 		},
 		{
 			Name: "cpu", CPUs: 1, Gap: 200 * time.Millisecond,
-			Mix: []schedule.Weight{{Kind: op.CPUOffline, Weight: 1}, {Kind: op.CPUOnline, Weight: 1}, {Kind: op.CPUFailing, Weight: 3}, {Kind: op.CPUCallFailing, Weight: 3}},
+			Mix: []schedule.Weight{
+				{Kind: op.CPUOffline, Weight: 1}, {Kind: op.CPUOnline, Weight: 1}, {Kind: op.CPUFailing, Weight: 3}, {Kind: op.CPUCallFailing, Weight: 3},
+			},
 		},
 		workloadLane(700*time.Millisecond, 2, afterErrors),
 	},

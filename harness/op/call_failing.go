@@ -98,7 +98,7 @@ func (c *callFailing) during(ctx context.Context, v *vm.VM, call calls.Call, do 
 }
 
 // firedGrace is how long a guest may take to finish what a call failed in.
-const firedGrace = time.Second
+const firedGrace = 500 * time.Millisecond
 
 // plug begins an op of the hypervisor's while a call fails, and confirm waits
 // for its end, but not for ever: a machine need not say that the guest has
@@ -125,7 +125,7 @@ func (c *callFailing) confirm(ctx context.Context, v *vm.VM, wait func(context.C
 	short, cancel := context.WithTimeout(ctx, v.Deadline(failingLimit))
 	defer cancel()
 	go func() {
-		if c.awaitFired(short, v) == nil && pause(short, v.Deadline(firedGrace)) {
+		if awaitFired(short, v, c.Calls[0]) == nil && pause(short, v.Deadline(firedGrace)) {
 			cancel()
 		}
 	}()
@@ -138,11 +138,12 @@ func (c *callFailing) confirm(ctx context.Context, v *vm.VM, wait func(context.C
 	return errors.Join(err, disarmed)
 }
 
-// awaitFired waits until the call has failed.
-func (c *callFailing) awaitFired(ctx context.Context, v *vm.VM) error {
+// awaitFired waits until a call has failed. One that can't is no error: nothing
+// more is to come.
+func awaitFired(ctx context.Context, v *vm.VM, call calls.Call) error {
 	return poll(ctx, func() (bool, error) {
-		report, err := askCall(ctx, v, c.Calls[0])
-		return report.Fired, err
+		report, err := askCall(ctx, v, call)
+		return report.Fired || report.Unavailable != "", err
 	})
 }
 

@@ -63,7 +63,7 @@ func (o *cpuCallFailing) Inject(ctx context.Context, v *vm.VM) error {
 // is reports whether the CPU is in the state that the op wants.
 func (o *cpuCallFailing) is(ctx context.Context, v *vm.VM) bool {
 	var now agent.CPUsReply
-	return v.Agent.Call(ctx, agent.MethodCPUs, nil, &now) == nil && slices.Contains(now.Online, o.CPU) == o.Online
+	return v.Agent.Call(ctx, agent.MethodCPUs, agent.CPUsParams{}, &now) == nil && slices.Contains(now.Online, o.CPU) == o.Online
 }
 
 // Confirm sets the CPU for good, which may be no news to the kernel.

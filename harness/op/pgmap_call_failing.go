@@ -6,6 +6,7 @@ import (
 	"context"
 	"math/rand/v2"
 
+	"plugstorm/harness/calls"
 	"plugstorm/harness/vm"
 )
 
@@ -27,14 +28,26 @@ var PgmapCallFailing = Kinds.Register(&Kind{
 
 type pgmapCallFailing struct{ callFailing }
 
-// Inject lets the calls fail, each for a while.
+// Inject lets the calls fail, one after the other.
 func (o *pgmapCallFailing) Inject(ctx context.Context, v *vm.VM) error {
 	for _, call := range o.Calls {
-		if err := o.during(ctx, v, call, func() error { pause(ctx, v.Deadline(pgmapFailingFor)); return nil }); err != nil {
+		if err := o.during(ctx, v, call, func() error { return awaitAWhile(ctx, v, call) }); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// awaitAWhile waits until a call has failed, but no longer than each of
+// pgmap-storm's threads takes to map something.
+func awaitAWhile(ctx context.Context, v *vm.VM, call calls.Call) error {
+	short, cancel := context.WithTimeout(ctx, v.Deadline(pgmapFailingFor))
+	defer cancel()
+	err := awaitFired(short, v, call)
+	if ctx.Err() == nil && short.Err() != nil && !Gone(err) {
+		return nil
+	}
+	return err
 }
 
 // Confirm has nothing to wait for.
