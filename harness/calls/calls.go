@@ -48,15 +48,20 @@ type Call struct {
 	Func  string `json:"func"`  // "FUNC" or "FUNC<CALLER"
 	Errno string `json:"errno"` // one of Errnos, or "=N"
 	Nth   int    `json:"nth"`
+	Arg   *int   `json:"arg,omitempty"` // of those calls whose first argument it is; nil for all
 }
 
 // Arm is what the module is told to make the call fail.
-func (c Call) Arm() string { return fmt.Sprintf("%s %s %d", c.Func, c.Errno, max(c.Nth, 1)) }
+func (c Call) Arm() string {
+	text := fmt.Sprintf("%s %s %d", c.Func, c.Errno, max(c.Nth, 1))
+	if c.Arg != nil {
+		text += fmt.Sprintf(" %d", *c.Arg)
+	}
+	return text
+}
 
 // Disarm is what it is told afterwards.
 func (c Call) Disarm() string { return "off " + c.Func }
-
-func (c Call) String() string { return c.Func + " " + c.Errno }
 
 // A Site is a function that may fail, as a line of a list says.
 type Site struct {
@@ -64,6 +69,7 @@ type Site struct {
 	Func     string   // "FUNC" or "FUNC<CALLER"
 	Errnos   []string // one of these
 	Nth      int      // up to this call of an op, from the first
+	Arg      *int     // of those calls whose first argument it is; nil for all
 	Machines []string // as the machines are called; none for all
 	Once     bool     // a guest calls it the first time only
 	Source   string   // the comment above: kernel file, function, and why its caller can take it
@@ -107,7 +113,7 @@ func For(op, machine string) []Site {
 
 // Parse reads a list. A line is
 //
-//	OP[,OP] FUNC[<CALLER] ERRNO[,ERRNO] [nth=N] [machine=NAME[,NAME]] [once]
+//	OP[,OP] FUNC[<CALLER] ERRNO[,ERRNO] [nth=N] [arg=N] [machine=NAME[,NAME]] [once]
 //
 // and has a comment above it; name stands in errors.
 func Parse(text, name string) ([]Site, error) {
@@ -173,6 +179,12 @@ func (s *Site) options(words []string) error {
 				return fmt.Errorf("%q: a number from 1 to %d", word, maxNth)
 			}
 			s.Nth = n
+		case "arg":
+			n, err := strconv.Atoi(value)
+			if err != nil || n < 0 {
+				return fmt.Errorf("%q: a number from 0", word)
+			}
+			s.Arg = &n
 		case "machine":
 			s.Machines = strings.Split(value, ",")
 		case "once":

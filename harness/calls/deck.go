@@ -35,7 +35,7 @@ func (d *Deck) Draw(r *rand.Rand, n int) []Call {
 	var drawn []Call
 	for i := range min(n, len(d.sites)) {
 		s := d.sites[(d.next+i)%len(d.sites)]
-		drawn = append(drawn, Call{Func: s.Func, Errno: s.Errnos[r.IntN(len(s.Errnos))], Nth: 1 + r.IntN(s.Nth)})
+		drawn = append(drawn, Call{Func: s.Func, Errno: s.Errnos[r.IntN(len(s.Errnos))], Nth: 1 + r.IntN(s.Nth), Arg: s.Arg})
 	}
 	return drawn
 }

@@ -10,7 +10,7 @@
  *
  * arm (write): one write(2), one line:
  *
- *   FUNC[<CALLER] ERRNO [NTH]	the NTHth call from now (1) returns -ERRNO
+ *   FUNC[<CALLER] ERRNO [NTH [ARG]]	the NTHth call from now (1) returns -ERRNO
  *   off FUNC[<CALLER]		that one is forgotten
  *   off			all are
  *
@@ -19,8 +19,8 @@
  * pending from then on, as one in the freezer has (kernel/signal.c
  * signal_wake_up); kernel threads, which have none, are left alone. With CALLER
  * only calls count that have a return address in its body among the FAIL_FRAMES
- * innermost: a function may be inlined into its caller. Up to FAIL_CALLS are
- * armed at once. A function that can't be probed is no error of the write:
+ * innermost: a function may be inlined into its caller. With ARG they are those
+ * whose first argument it is. Up to FAIL_CALLS are armed at once. A function that can't be probed is no error of the write:
  * status says so.
  *
  * status (read): "plugstorm_fail 1", then a line for each that is armed:
@@ -63,6 +63,13 @@
 #include <linux/uaccess.h>
 #include <linux/utsname.h>
 
+/* powerpc of 6.1 lacks the API; its ABI passes the first argument in r3. */
+#ifdef CONFIG_HAVE_FUNCTION_ARG_ACCESS_API
+#define fail_first_argument(regs) regs_get_kernel_argument(regs, 0)
+#elif defined(CONFIG_PPC64)
+#define fail_first_argument(regs) ((regs)->gpr[3])
+#endif
+
 #if !defined(CONFIG_KPROBES) || !defined(CONFIG_KALLSYMS) || !defined(CONFIG_STACKTRACE) || \
 	!(defined(CONFIG_X86_64) || defined(CONFIG_PPC64))
 
@@ -88,7 +95,8 @@ struct fail_call {
 	char symbol[FAIL_NAME];		/* with the suffix that the compiler gave it */
 	unsigned long from, to;		/* the caller's body; 0: anybody's call counts */
 	long value;
-	bool signal;
+	bool signal, only;		/* only: calls with this argument */
+	unsigned long arg;
 	int nth;
 	int error;			/* of register_kprobe; 0: it is armed */
 	atomic_t calls;
@@ -177,6 +185,8 @@ static bool fail_concerned(const struct fail_call *c, struct pt_regs *regs)
 	unsigned long frame[FAIL_FRAMES];
 	unsigned int i, n;
 
+	if (c->only && fail_first_argument(regs) != c->arg)
+		return false;
 	if (!c->to)
 		return true;
 	n = fail_stack(regs, frame);
@@ -339,11 +349,14 @@ static int fail_value(const char *s, long *value)
 
 static int fail_parse(struct fail_call *c, char *line, char **func, char **caller)
 {
-	char *name = strsep(&line, " "), *value = strsep(&line, " ");
+	char *name = strsep(&line, " "), *value = strsep(&line, " "), *nth = strsep(&line, " ");
 
 	c->nth = 1;
 	c->signal = value && !strcmp(value, "SIGNAL");
-	if (!value || (!c->signal && fail_value(value, &c->value)) || (line && (kstrtoint(line, 10, &c->nth) || c->nth < 1)))
+	if (!value || (!c->signal && fail_value(value, &c->value)) || (nth && (kstrtoint(nth, 10, &c->nth) || c->nth < 1)))
+		return -EINVAL;
+	c->only = line;
+	if (line && kstrtoul(line, 10, &c->arg))
 		return -EINVAL;
 	if (strscpy(c->name, name, sizeof(c->name)) < 0)
 		return -EINVAL;
