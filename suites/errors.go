@@ -23,7 +23,7 @@ var Errors = schedule.Scenarios.Register(&schedule.Scenario{
 	Variants: memoryVariants,
 	Workloads: []op.WorkloadStart{
 		workload(workloads.BlockRacer, 0, 1),
-		workload(workloads.PgmapStorm, 10, 2),
+		withOptions(workload(workloads.PgmapStorm, 10, 2), map[string]int64{"generic": 25}),
 	},
 	Lanes: []schedule.Lane{
 		{
