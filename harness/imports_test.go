@@ -45,8 +45,10 @@ var rooms = []room{
 	{"harness/rules", base, "rules about locks and what the checker saw, as data, of use without a VM"},
 	{"harness/waitfor", base + " harness/lockdep", "who waits for whom, as data, of use without a VM or a console"},
 
+	{"harness/calls", base, "calls that may fail and what came of them, as data, of use without a VM"},
+
 	{"harness/vm", base + " harness/qmp harness/console harness/agent", "it runs a machine; what is done to it is the ops' matter"},
-	{"harness/op", "harness/vm", "it does something to a machine; when, the schedule says"},
+	{"harness/op", "harness/vm harness/calls", "it does something to a machine; when, the schedule says"},
 	{"harness/schedule", "harness/op harness/rules", "pure: a seed becomes steps, which are ops, and delays"},
 
 	{"harness/splat", base + " harness/lockdep harness/waitfor harness/console", "pure: it judges text, of whatever origin"},

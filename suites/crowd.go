@@ -35,6 +35,7 @@ var Crowd = schedule.Scenarios.Register(&schedule.Scenario{
 			Mix: []schedule.Weight{
 				{Kind: op.DIMMAdd, Weight: 4}, {Kind: op.DIMMRemove, Weight: 3}, {Kind: op.DIMMEvict, Weight: 3}, {Kind: op.BlockOffline, Weight: 2}, {Kind: op.BlockOnline, Weight: 2},
 				{Kind: op.BlockOnlineKernel, Weight: 1}, {Kind: op.BlockInterrupted, Weight: 1}, {Kind: op.BlockNotifierError, Weight: 1},
+				{Kind: op.BlockCallFailing, Weight: 1},
 			},
 		},
 		cpuLane(300 * time.Millisecond),

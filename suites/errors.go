@@ -16,28 +16,40 @@ import (
 var Errors = schedule.Scenarios.Register(&schedule.Scenario{
 	Name: "errors",
 	Doc: "hotplug that fails: allocations of the workers who add and remove DIMMs and add vCPUs, of the writer who sets a block, one after the other, " +
-		"memory notifiers that say no, signals, and steps of CPU hotplug; and then it must work as ever, for whoever uses its locks, too",
+		"calls of named kernel functions on all these ways, memory notifiers that say no, signals, and steps of CPU hotplug; and then it must work as ever, for whoever uses its locks, too",
 	Source: "keep locks balanced on add_memory() failure (hv_balloon, 2015), and a class of bugs that only fault injection finds",
 	Length: 2 * time.Minute,
 	// In a kernel zone the slab allocator has error paths of its own.
 	Variants: memoryVariants,
 	Workloads: []op.WorkloadStart{
 		workload(workloads.BlockRacer, 0, 1),
-		workload(workloads.PgmapStorm, 10, 2),
+		withOptions(workload(workloads.PgmapStorm, 10, 2), map[string]int64{"generic": 25}),
 	},
 	Lanes: []schedule.Lane{
 		{
-			Name: "memory", DIMMs: 4, MaxUnits: 3, VCPUs: 2,
+			Name: "memory", DIMMs: 4, MaxUnits: 3, VCPUs: 1,
 			Mix: []schedule.Weight{
-				{Kind: op.DIMMAdd, Weight: 2}, {Kind: op.DIMMRemove, Weight: 2},
-				{Kind: op.DIMMAddFailing, Weight: 3}, {Kind: op.DIMMRemoveFailing, Weight: 2},
-				{Kind: op.BlockFailNth, Weight: 8}, {Kind: op.BlockNotifierError, Weight: 4}, {Kind: op.BlockInterrupted, Weight: 4},
-				{Kind: op.VCPUAddFailing, Weight: 4}, {Kind: op.VCPURemove, Weight: 2}, {Kind: op.PgmapFailing, Weight: 6},
+				{Kind: op.DIMMAdd, Weight: 1}, {Kind: op.DIMMRemove, Weight: 2},
+				{Kind: op.DIMMAddFailing, Weight: 1}, {Kind: op.DIMMRemoveFailing, Weight: 1},
+				{Kind: op.BlockFailNth, Weight: 4}, {Kind: op.BlockNotifierError, Weight: 2}, {Kind: op.BlockInterrupted, Weight: 3},
+				{Kind: op.VCPUAddFailing, Weight: 1}, {Kind: op.VCPURemove, Weight: 1}, {Kind: op.PgmapFailing, Weight: 2},
+				{Kind: op.DIMMAddCallFailing, Weight: 8}, {Kind: op.DIMMRemoveCallFailing, Weight: 5}, {Kind: op.BlockCallFailing, Weight: 6},
 			},
+		},
+		// Calls fail for those who are meant, so these need not be on that lane.
+		{
+			Name: "vcpu", VCPUs: 1, Gap: 200 * time.Millisecond,
+			Mix: []schedule.Weight{{Kind: op.VCPUAddCallFailing, Weight: 1}, {Kind: op.VCPURemoveCallFailing, Weight: 1}},
+		},
+		{
+			Name: "pgmap", Gap: 500 * time.Millisecond,
+			Mix: []schedule.Weight{{Kind: op.PgmapCallFailing, Weight: 1}},
 		},
 		{
 			Name: "cpu", CPUs: 1, Gap: 200 * time.Millisecond,
-			Mix: []schedule.Weight{{Kind: op.CPUOffline, Weight: 1}, {Kind: op.CPUOnline, Weight: 1}, {Kind: op.CPUFailing, Weight: 4}},
+			Mix: []schedule.Weight{
+				{Kind: op.CPUOffline, Weight: 1}, {Kind: op.CPUOnline, Weight: 1}, {Kind: op.CPUFailing, Weight: 3}, {Kind: op.CPUCallFailing, Weight: 3},
+			},
 		},
 		workloadLane(700*time.Millisecond, 2, afterErrors),
 	},

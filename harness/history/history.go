@@ -11,6 +11,7 @@ package history
 import (
 	"time"
 
+	"plugstorm/harness/calls"
 	"plugstorm/harness/op"
 	"plugstorm/harness/rules"
 	"plugstorm/harness/schedule"
@@ -31,7 +32,7 @@ const (
 	AgentUp    Type = "agent-up"    // Guest, Slowness, Text: what the agent said of itself
 	Console    Type = "console"     // Guest, Offset: the console byte there came now, as did those up to the next mark, give or take 20 ms
 	StepBegin  Type = "step-begin"  // Guest, Seq, Step; its Meet as it came about
-	StepEnd    Type = "step-end"    // Guest, Seq, Outcome, Text: why
+	StepEnd    Type = "step-end"    // Guest, Seq, Outcome, Text: why; Calls
 	Complaint  Type = "complaint"   // Guest, Text: title; the live scanner saw one, the judge looks for itself
 	Blind      Type = "blind"       // Guest, Text: from here on lockdep checks nothing in this guest
 	Silent     Type = "silent"      // Guest, Text: QEMU runs, and neither console nor agent show life
@@ -57,6 +58,7 @@ type Event struct {
 	Step    *schedule.Step `json:"step,omitempty"`
 	Setup   bool           `json:"setup,omitempty"` // the step brings a fresh guest to where the last one was
 	Outcome op.Outcome     `json:"outcome,omitempty"`
+	Calls   []calls.Report `json:"calls,omitempty"` // that were to fail in the course of the step
 
 	Restored bool `json:"restored,omitempty"` // the guest goes on from a snapshot instead of booting
 	Disowned bool `json:"disowned,omitempty"` // of Snapshot: what the guest went on from was damaged, so nothing that it shows counts

@@ -49,7 +49,7 @@ func (o *cpuFailing) Inject(ctx context.Context, v *vm.VM) error {
 func (o *cpuFailing) Confirm(ctx context.Context, v *vm.VM) error {
 	err := setCPU(ctx, v, o.CPU, o.Online)
 	var now agent.CPUsReply
-	if errors.Is(err, ErrRefused) && v.Agent.Call(ctx, agent.MethodCPUs, nil, &now) == nil && slices.Contains(now.Online, o.CPU) == o.Online {
+	if errors.Is(err, ErrRefused) && v.Agent.Call(ctx, agent.MethodCPUs, agent.CPUsParams{}, &now) == nil && slices.Contains(now.Online, o.CPU) == o.Online {
 		return nil
 	}
 	return err

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"plugstorm/harness/agent"
+	"plugstorm/harness/calls"
 	"plugstorm/harness/vm"
 )
 
@@ -35,6 +36,8 @@ type State struct {
 	started   int
 	prefix    string
 	atBoot    map[int]bool // vCPUs present at boot
+	machine   string
+	decks     map[string]*calls.Deck // of calls that may fail, by what they are in the course of
 }
 
 // A DIMM as a lane sees it.
@@ -64,6 +67,7 @@ func NewState(m *vm.Machine, b vm.Budget, share Share) *State {
 		DIMMs: map[string]DIMM{}, VCPUSlots: share.VCPUs, VCPUs: map[int]bool{},
 		CPUSlots: share.CPUs, Offline: map[int]bool{},
 		Workloads: share.Workloads, Running: map[string]WorkloadStart{}, prefix: share.Name,
+		machine: m.Name, decks: map[string]*calls.Deck{},
 	}
 	for i := range share.DIMMs {
 		s.DIMMSlots = append(s.DIMMSlots, fmt.Sprintf("dimm%d", share.FirstDIMM+i))

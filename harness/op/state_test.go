@@ -5,8 +5,10 @@ package op
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/bits"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,6 +17,7 @@ import (
 
 	"plugstorm/guests"
 	"plugstorm/harness/agent"
+	"plugstorm/harness/calls"
 	"plugstorm/harness/vm"
 	"plugstorm/workloads"
 	"plugstorm/workloads/sysfs"
@@ -65,19 +68,19 @@ func (w *world) blocks() int {
 // possible says whether there is anything to do for a kind of op.
 func (w *world) possible(kind *Kind) bool {
 	switch kind {
-	case DIMMAdd, DIMMAddFailing:
+	case DIMMAdd, DIMMAddFailing, DIMMAddCallFailing:
 		return len(w.dimms) < w.share.DIMMs
-	case DIMMRemove, DIMMEvict, DIMMRemoveFailing:
+	case DIMMRemove, DIMMEvict, DIMMRemoveFailing, DIMMRemoveCallFailing:
 		return len(w.dimms) > 0
 	case BlockOffline:
 		return len(w.offline) < w.blocks()
 	case BlockOnline, BlockOnlineKernel:
 		return len(w.offline) > 0
-	case VCPUAdd, VCPUAddFailing:
+	case VCPUAdd, VCPUAddFailing, VCPUAddCallFailing:
 		return w.presentVCPUs() < len(w.share.VCPUs)
-	case VCPURemove:
+	case VCPURemove, VCPURemoveCallFailing:
 		return w.budget.VCPURemove && w.presentVCPUs() > 0
-	case CPUFailing:
+	case CPUFailing, CPUCallFailing:
 		return len(w.share.CPUs) > 0
 	case CPUOffline:
 		return len(w.cpus) < len(w.share.CPUs)
@@ -87,9 +90,9 @@ func (w *world) possible(kind *Kind) bool {
 		return len(w.share.Workloads) > 0 && len(w.work) < max(1, w.share.AtOnce)
 	case WorkloadStopOp:
 		return len(w.work) > 0
-	case BlockFailNth, BlockNotifierError, BlockInterrupted:
+	case BlockFailNth, BlockNotifierError, BlockInterrupted, BlockCallFailing:
 		return w.blocks() > 0
-	case VMPause, MemoryProbe, PgmapFailing:
+	case VMPause, MemoryProbe, PgmapFailing, PgmapCallFailing:
 		return true
 	}
 	panic("no rule for " + kind.Name)
@@ -160,6 +163,8 @@ func (w *world) do(o Op) string {
 		if problem := w.doFailing(o.failing); problem != "" || o.Who != "pgmap" {
 			return bad("%s of %q", problem, o.Who)
 		}
+	case *dimmAddCallFailing, *dimmRemoveCallFailing, *blockCallFailing, *vcpuAddCallFailing, *vcpuRemoveCallFailing, *cpuCallFailing, *pgmapCallFailing:
+		return w.doCalls(o, bad)
 	case *memoryProbe:
 		unit := uint64(w.machine.DIMM.UnitMiB) << 20
 		if o.Address%unit != 0 || o.Address >= uint64(w.machine.MemMiB)<<20 {
@@ -204,6 +209,48 @@ func (w *world) do(o Op) string {
 		}
 	}
 	return ""
+}
+
+// doCalls does an op with failing calls, which are calls of our lists.
+func (w *world) doCalls(o Op, bad func(string, ...any) string) string {
+	base, failing, course := withoutCalls(o)
+	sites := calls.For(course, w.machine.Name)
+	for _, c := range failing.Calls {
+		known := slices.ContainsFunc(sites, func(s calls.Site) bool {
+			return s.Func == c.Func && slices.Contains(s.Errnos, c.Errno) && c.Nth >= 1 && c.Nth <= s.Nth
+		})
+		if !known {
+			return bad("%+v isn't to fail in the course of %s", c, course)
+		}
+	}
+	if len(failing.Calls) == 0 {
+		return bad("nothing fails")
+	}
+	if base == nil {
+		return ""
+	}
+	return w.do(base)
+}
+
+// withoutCalls is the op that one with failing calls is made of, nil for none.
+func withoutCalls(o Op) (base Op, failing callFailing, course string) {
+	switch o := o.(type) {
+	case *dimmAddCallFailing:
+		return &o.dimmAdd, o.callFailing, "memory-add"
+	case *dimmRemoveCallFailing:
+		return &o.dimmRemove, o.callFailing, "memory-remove"
+	case *blockCallFailing:
+		return &o.blockSet, o.callFailing, o.course()
+	case *vcpuAddCallFailing:
+		return &o.vcpuAdd, o.callFailing, "vcpu-add"
+	case *vcpuRemoveCallFailing:
+		return &o.vcpuRemove, o.callFailing, "vcpu-remove"
+	case *cpuCallFailing:
+		return &o.cpuSet, o.callFailing, o.course()
+	case *pgmapCallFailing:
+		return nil, o.callFailing, "pgmap"
+	}
+	return nil, callFailing{}, ""
 }
 
 func (w *world) doFailing(f failing) string {
@@ -255,7 +302,7 @@ func drawBudget(t *rapid.T) vm.Budget {
 
 // sameState compares states. What was started and has been stopped is history.
 func sameState(a, b *State) string {
-	return cmp.Diff(a, b, cmp.AllowUnexported(State{}), cmpopts.IgnoreFields(State{}, "started", "Workloads"), cmpopts.EquateEmpty())
+	return cmp.Diff(a, b, cmp.AllowUnexported(State{}), cmpopts.IgnoreFields(State{}, "started", "Workloads", "decks"), cmpopts.EquateEmpty())
 }
 
 func asJSON(t interface{ Fatal(...any) }, s Spec) string {
@@ -385,10 +432,24 @@ func TestDrawSpreads(t *testing.T) {
 		case *workloadStop, *vmPause: // their arguments are endless
 			seen[kind.Name] = true
 		default:
-			seen[asJSON(t, Spec{kind, o})] = true
+			_, failing, course := withoutCalls(o)
+			for _, c := range failing.Calls {
+				seen["call "+course+" "+c.Func] = true
+			}
+			if course == "" {
+				seen[asJSON(t, Spec{kind, o})] = true
+			}
 		}
 		o.Apply(s)
 	}
+	for _, course := range calls.Ops {
+		for _, site := range calls.For(course, guests.PSeries.Name) {
+			if key := "call " + course + " " + site.Func; !seen[key] {
+				t.Errorf("%s was never drawn", key)
+			}
+		}
+	}
+	maps.DeleteFunc(seen, func(key string, _ bool) bool { return strings.HasPrefix(key, "call ") })
 	// 3 DIMMs of 3 sizes to add, 3 to remove, in 2 ways; 9 blocks, 2 ways, 2 directions, and a third one online;
 	// 2 CPUs and 2 vCPUs, 2 directions; 2 workloads of 2 sizes; stop; pause; the
 	// blocks again with 3 errnos; 8 octaves of allocations; 4 addresses; the DIMMs

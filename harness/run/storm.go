@@ -117,6 +117,9 @@ func (g *guest) step(step schedule.Step, setup bool) {
 	if err != nil {
 		end.Text = err.Error()
 	}
+	if reporter, ok := step.Op.Op.(op.Reporter); ok {
+		end.Calls = reporter.Reports()
+	}
 	g.history.Add(end)
 	g.finished.Add(1)
 	if outcome == op.Done {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"plugstorm/harness/calls"
 	"plugstorm/harness/history"
 	"plugstorm/harness/known"
 	"plugstorm/harness/op"
@@ -70,6 +71,7 @@ func (j *judge) finish() {
 	}
 	slices.SortStableFunc(v.Findings, inOrder)
 	v.Rules = j.tally()
+	v.Calls = calls.NewTally(j.calls)
 	v.Overlap = j.overlaps.Table()
 	v.Why = j.doubts()
 	switch {

@@ -12,6 +12,7 @@ import (
 
 	"plugstorm/harness/agent"
 	"plugstorm/harness/blame"
+	"plugstorm/harness/calls"
 	"plugstorm/harness/history"
 	"plugstorm/harness/known"
 	"plugstorm/harness/op"
@@ -89,6 +90,7 @@ type judge struct {
 	firstUp  time.Duration
 
 	overlaps *overlap.Counter
+	calls    []calls.Result
 
 	sightings []func() // what events showed, to be filed in their order
 }
@@ -161,6 +163,7 @@ func (j *judge) event(e history.Event) {
 		j.stepBegin(e)
 	case history.StepEnd:
 		j.stepEnd(e)
+		j.failedCalls(e)
 	case history.Blind:
 		if g := j.guest(e.Guest); g.blind == 0 {
 			g.blind = e.At

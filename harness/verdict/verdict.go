@@ -7,6 +7,7 @@ package verdict
 import (
 	"time"
 
+	"plugstorm/harness/calls"
 	"plugstorm/harness/history"
 	"plugstorm/harness/known"
 	"plugstorm/harness/op"
@@ -66,6 +67,7 @@ type Verdict struct {
 	PerMinute []int              `json:"ops_per_minute"`      // finished steps in each minute of the storm
 	Workloads map[string]uint64  `json:"workloads,omitempty"` // completed rounds, by name
 	Rules     *rules.Tally       `json:"rules,omitempty"`     // nil: none were to be checked
+	Calls     *calls.Tally       `json:"calls,omitempty"`     // nil: none were to fail
 	Overlap   *overlap.Table     `json:"overlap"`             // which ops were under way at the same time
 }
 

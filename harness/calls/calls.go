@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package calls is calls of kernel functions that fail as data: which may fail,
+// in the course of which op and with what error (lists/*.calls), and what the
+// kernel module (workloads/kmod/plugstorm_fail.c) says came of them. It is pure.
+//
+// The module's answers come from the guest, which isn't trusted: they are
+// bounded, and a line that can't be read is none.
+package calls
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The kernel module, and the files in the guest that it is spoken to by.
+const (
+	Module     = "plugstorm_fail"
+	dir        = "/sys/kernel/debug/plugstorm_fail/"
+	ArmFile    = dir + "arm"
+	StatusFile = dir + "status"
+)
+
+// Bounds, those of the module.
+const (
+	maxName = 63
+	maxNth  = 64
+)
+
+// Ops are in the course of what calls fail.
+var Ops = []string{
+	"memory-add", "memory-remove", "block-online", "block-offline", "vcpu-add", "vcpu-remove", "cpu-online", "cpu-offline", "pgmap",
+}
+
+// Errnos are what a call may be made to return: those that the module knows by
+// name, SIGNAL, and besides them "=N" for a value as it is.
+var Errnos = []string{
+	"EPERM", "ENOENT", "EINTR", "EIO", "EAGAIN", "ENOMEM", "EFAULT", "EBUSY", "EEXIST", "ENODEV", "EINVAL", "ENOSPC", "E2BIG", "NULL", "SIGNAL",
+}
+
+// A Call is one that is to fail: the Nth of a function, counted from 1.
+type Call struct {
+	Func  string `json:"func"`  // "FUNC" or "FUNC<CALLER"
+	Errno string `json:"errno"` // one of Errnos, or "=N"
+	Nth   int    `json:"nth"`
+	Arg   *int   `json:"arg,omitempty"` // of those calls whose first argument it is; nil for all
+}
+
+// Arm is what the module is told to make the call fail.
+func (c Call) Arm() string {
+	text := fmt.Sprintf("%s %s %d", c.Func, c.Errno, max(c.Nth, 1))
+	if c.Arg != nil {
+		text += fmt.Sprintf(" %d", *c.Arg)
+	}
+	return text
+}
+
+// Disarm is what it is told afterwards.
+func (c Call) Disarm() string { return "off " + c.Func }
+
+// A Site is a function that may fail, as a line of a list says.
+type Site struct {
+	Ops      []string // in the course of these
+	Func     string   // "FUNC" or "FUNC<CALLER"
+	Errnos   []string // one of these
+	Nth      int      // up to this call of an op, from the first
+	Arg      *int     // of those calls whose first argument it is; nil for all
+	Machines []string // as the machines are called; none for all
+	Once     bool     // a guest calls it the first time only
+	Source   string   // the comment above: kernel file, function, and why its caller can take it
+}
+
+// Fits reports whether the site is meant for an op on a machine.
+func (s Site) Fits(op, machine string) bool {
+	return slices.Contains(s.Ops, op) && (len(s.Machines) == 0 || slices.Contains(s.Machines, machine))
+}
+
+//go:embed lists/*.calls
+var lists embed.FS
+
+// Sites are all sites of our lists, in the order of the files' names.
+var Sites = read(lists)
+
+func read(from fs.FS) []Site {
+	names, err := fs.Glob(from, "lists/*.calls")
+	if err != nil {
+		panic(err) // the pattern is ours
+	}
+	var all []Site
+	for _, name := range names {
+		text, err := fs.ReadFile(from, name)
+		if err != nil {
+			panic(err) // the embed pattern guarantees it
+		}
+		sites, err := Parse(string(text), name)
+		if err != nil {
+			panic(err) // a test reads them all
+		}
+		all = append(all, sites...)
+	}
+	return all
+}
+
+// For lists the sites that are meant for an op on a machine.
+func For(op, machine string) []Site {
+	return slices.DeleteFunc(slices.Clone(Sites), func(s Site) bool { return !s.Fits(op, machine) })
+}
+
+// Parse reads a list. A line is
+//
+//	OP[,OP] FUNC[<CALLER] ERRNO[,ERRNO] [nth=N] [arg=N] [machine=NAME[,NAME]] [once]
+//
+// and has a comment above it; name stands in errors.
+func Parse(text, name string) ([]Site, error) {
+	var all []Site
+	var comment []string
+	for n, line := range strings.Split(text, "\n") {
+		line = strings.TrimSpace(line)
+		if rest, ok := strings.CutPrefix(line, "#"); ok {
+			comment = append(comment, strings.TrimSpace(rest))
+			continue
+		}
+		if line != "" {
+			s, err := parseSite(strings.Fields(line))
+			if err == nil && len(comment) == 0 {
+				err = fmt.Errorf("no comment says where it is written that it may fail")
+			}
+			if err != nil {
+				return nil, fmt.Errorf("%s: line %d: %w", name, n+1, err)
+			}
+			s.Source = strings.Join(comment, " ")
+			all = append(all, s)
+		}
+		comment = nil
+	}
+	return all, nil
+}
+
+var (
+	funcRE  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(<[A-Za-z_][A-Za-z0-9_]*)?$`)
+	valueRE = regexp.MustCompile(`^=-?[0-9]{1,9}$`)
+)
+
+func parseSite(words []string) (Site, error) {
+	s := Site{Nth: 1}
+	if len(words) < 3 {
+		return s, fmt.Errorf("a line is: OP FUNCTION ERRNO, and perhaps nth=, machine=, once")
+	}
+	s.Ops, s.Func, s.Errnos = strings.Split(words[0], ","), words[1], strings.Split(words[2], ",")
+	for _, op := range s.Ops {
+		if !slices.Contains(Ops, op) {
+			return s, fmt.Errorf("%q is none of %s", op, strings.Join(Ops, ", "))
+		}
+	}
+	function, caller, _ := strings.Cut(s.Func, "<")
+	if !funcRE.MatchString(s.Func) || len(function) > maxName || len(caller) > maxName {
+		return s, fmt.Errorf("%q is no function's name, nor FUNCTION<CALLER", s.Func)
+	}
+	for _, errno := range s.Errnos {
+		if !slices.Contains(Errnos, errno) && !valueRE.MatchString(errno) {
+			return s, fmt.Errorf("%q is no errno that the module knows", errno)
+		}
+	}
+	return s, s.options(words[3:])
+}
+
+func (s *Site) options(words []string) error {
+	for _, word := range words {
+		key, value, _ := strings.Cut(word, "=")
+		switch key {
+		case "nth":
+			n, err := strconv.Atoi(value)
+			if err != nil || n < 1 || n > maxNth {
+				return fmt.Errorf("%q: a number from 1 to %d", word, maxNth)
+			}
+			s.Nth = n
+		case "arg":
+			n, err := strconv.Atoi(value)
+			if err != nil || n < 0 {
+				return fmt.Errorf("%q: a number from 0", word)
+			}
+			s.Arg = &n
+		case "machine":
+			s.Machines = strings.Split(value, ",")
+		case "once":
+			s.Once = true
+		default:
+			return fmt.Errorf("unknown word %q", word)
+		}
+	}
+	return nil
+}

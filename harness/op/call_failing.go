@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package op
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"syscall"
+	"time"
+
+	"plugstorm/harness/agent"
+	"plugstorm/harness/calls"
+	"plugstorm/harness/vm"
+)
+
+// A Reporter is an op that has more to tell than its outcome: what came of the
+// calls that were to fail. It is asked when the op has ended.
+type Reporter interface{ Reports() []calls.Report }
+
+// callFailing has calls of kernel functions fail in the course of an op: see
+// harness/calls for which may.
+type callFailing struct {
+	Calls []calls.Call `json:"calls"`
+
+	reports []calls.Report
+}
+
+// Reports says what came of the calls.
+func (c *callFailing) Reports() []calls.Report { return c.reports }
+
+// drawCalls draws up to n calls in the course of something; ok is false if no
+// call of it can fail on the machine.
+func drawCalls(r *rand.Rand, s *State, course string, n int) (callFailing, bool) {
+	deck := s.decks[course]
+	if deck == nil {
+		deck = calls.NewDeck(r, calls.For(course, s.machine))
+		s.decks[course] = deck
+	}
+	drawn := deck.Draw(r, n)
+	return callFailing{Calls: drawn}, len(drawn) > 0
+}
+
+// dealt says that the op is begun: other calls have their turn next. A replayed
+// lane has no deck.
+func (c *callFailing) dealt(s *State, course string) {
+	if deck := s.decks[course]; deck != nil {
+		deck.Deal(len(c.Calls))
+	}
+}
+
+// arm has a call fail. A kernel without the module goes without: that is
+// reported, and the op goes on.
+func (c *callFailing) arm(ctx context.Context, v *vm.VM, call calls.Call) (armed bool, err error) {
+	err = write(ctx, v, calls.ArmFile, call.Arm())
+	if isErrno(err, syscall.ENOENT) {
+		err = v.Agent.Call(ctx, agent.MethodLoadModule, agent.ModuleParams{Name: calls.Module}, nil)
+		if err == nil || isErrno(err, syscall.EEXIST) { // another lane was first
+			err = write(ctx, v, calls.ArmFile, call.Arm())
+		}
+	}
+	var ge *agent.Error
+	if errors.As(err, &ge) {
+		c.reports = append(c.reports, calls.Report{Call: call, Unavailable: "no module for it: " + ge.Errno})
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// disarm calls it off and notes what came of it, also when the op's own time
+// is up. Until then it waits: a probe is removed with cpu_hotplug_lock held, and
+// a kernel that keeps that lock hangs here as well.
+func (c *callFailing) disarm(ctx context.Context, v *vm.VM, call calls.Call) error {
+	if ctx.Err() != nil {
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), v.Deadline(resetLimit))
+		defer cancel()
+		ctx = late
+	}
+	report, err := askCall(ctx, v, call)
+	if err == nil {
+		c.reports = append(c.reports, report)
+	}
+	return errors.Join(err, write(ctx, v, calls.ArmFile, call.Disarm()))
+}
+
+// during does something while a call fails.
+func (c *callFailing) during(ctx context.Context, v *vm.VM, call calls.Call, do func() error) error {
+	armed, err := c.arm(ctx, v, call)
+	if err != nil {
+		return err
+	}
+	err = do()
+	if armed {
+		err = errors.Join(err, c.disarm(ctx, v, call))
+	}
+	return err
+}
+
+// firedGrace is how long a guest may take to finish what a call failed in.
+const firedGrace = 500 * time.Millisecond
+
+// plug begins an op of the hypervisor's while a call fails, and confirm waits
+// for its end, but not for ever: a machine need not say that the guest has
+// given up.
+func (c *callFailing) plug(ctx context.Context, v *vm.VM, begin func(context.Context, *vm.VM) error) error {
+	if len(c.Calls) == 0 {
+		return refused("the recorded op names no call")
+	}
+	armed, err := c.arm(ctx, v, c.Calls[0])
+	if err != nil {
+		return err
+	}
+	err = begin(ctx, v)
+	if err != nil && armed {
+		err = errors.Join(err, c.disarm(ctx, v, c.Calls[0]))
+	}
+	return err
+}
+
+func (c *callFailing) confirm(ctx context.Context, v *vm.VM, wait func(context.Context, *vm.VM) error) error {
+	if len(c.reports) > 0 { // it couldn't be armed
+		return wait(ctx, v)
+	}
+	short, cancel := context.WithTimeout(ctx, v.Deadline(failingLimit))
+	defer cancel()
+	go func() {
+		if awaitFired(short, v, c.Calls[0]) == nil && pause(short, v.Deadline(firedGrace)) {
+			cancel()
+		}
+	}()
+	err := wait(short, v)
+	late := ctx.Err() == nil && short.Err() != nil
+	disarmed := c.disarm(ctx, v, c.Calls[0])
+	if late && err != nil && !Gone(err) {
+		err = refused("the guest doesn't do it while %s fails: %v", c.Calls[0].Func, err)
+	}
+	return errors.Join(err, disarmed)
+}
+
+// awaitFired waits until a call has failed. One that can't is no error: nothing
+// more is to come.
+func awaitFired(ctx context.Context, v *vm.VM, call calls.Call) error {
+	return poll(ctx, func() (bool, error) {
+		report, err := askCall(ctx, v, call)
+		return report.Fired || report.Unavailable != "", err
+	})
+}
+
+// askCall asks the module about a call.
+func askCall(ctx context.Context, v *vm.VM, call calls.Call) (calls.Report, error) {
+	var reply agent.FileReply
+	if err := v.Agent.Call(ctx, agent.MethodReadFile, agent.FileParams{Path: calls.StatusFile, Max: calls.MaxAnswer}, &reply); err != nil {
+		return calls.Report{}, err
+	}
+	return calls.ParseStatus(reply.Data, call)
+}
+
+func write(ctx context.Context, v *vm.VM, path, data string) error {
+	return v.Agent.Call(ctx, agent.MethodWriteFile, agent.FileParams{Path: path, Data: data}, nil)
+}
+
+// isErrno reports whether a system call in the guest failed with one of errnos.
+func isErrno(err error, errnos ...syscall.Errno) bool {
+	var ge *agent.Error
+	return errors.As(err, &ge) && slices.ContainsFunc(errnos, func(e syscall.Errno) bool { return ge.Errno == errnoName(e) })
+}
+
+// pause waits for d or ctx, and reports whether d passed.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package op
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+
+	"plugstorm/harness/agent"
+	"plugstorm/harness/vm"
+)
+
+// CPUCallFailing brings a CPU on- or offline with a function failing.
+var CPUCallFailing = Kinds.Register(&Kind{
+	Name: "cpu-call-failing",
+	Doc: "bring a CPU online or offline with a call of a named kernel function failing, a few functions one after the other, and then without: " +
+		"error paths that are no steps of CPU hotplug",
+	Deadline: patience,
+	Zero:     func() Op { return &cpuCallFailing{} },
+	Draw: func(r *rand.Rand, s *State) Op {
+		cpu, ok := pick(r, s.CPUSlots)
+		if !ok {
+			return nil
+		}
+		o := &cpuCallFailing{cpuSet: cpuSet{CPU: cpu, Online: s.Offline[cpu]}}
+		o.callFailing, _ = drawCalls(r, s, o.course(), callsAtOnce)
+		return o
+	},
+})
+
+type cpuCallFailing struct {
+	cpuSet
+	callFailing
+}
+
+func (o *cpuCallFailing) course() string {
+	if o.Online {
+		return "cpu-online"
+	}
+	return "cpu-offline"
+}
+
+// Inject tries it with each call failing, for as long as the CPU stays as it
+// was. Any refusal is what was asked for.
+func (o *cpuCallFailing) Inject(ctx context.Context, v *vm.VM) error {
+	for _, call := range o.Calls {
+		err := o.during(ctx, v, call, func() error {
+			err := setCPU(ctx, v, o.CPU, o.Online)
+			if errors.Is(err, ErrRefused) {
+				return nil
+			}
+			return err
+		})
+		if err != nil || o.is(ctx, v) {
+			return err
+		}
+	}
+	return nil
+}
+
+// is reports whether the CPU is in the state that the op wants.
+func (o *cpuCallFailing) is(ctx context.Context, v *vm.VM) bool {
+	var now agent.CPUsReply
+	return v.Agent.Call(ctx, agent.MethodCPUs, agent.CPUsParams{}, &now) == nil && slices.Contains(now.Online, o.CPU) == o.Online
+}
+
+// Confirm sets the CPU for good, which may be no news to the kernel.
+func (o *cpuCallFailing) Confirm(ctx context.Context, v *vm.VM) error {
+	err := setCPU(ctx, v, o.CPU, o.Online)
+	if errors.Is(err, ErrRefused) && o.is(ctx, v) {
+		return nil
+	}
+	return err
+}
+
+// Apply also deals the next calls.
+func (o *cpuCallFailing) Apply(s *State) {
+	o.dealt(s, o.course())
+	o.cpuSet.Apply(s)
+}

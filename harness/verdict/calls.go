@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verdict
+
+import (
+	"plugstorm/harness/calls"
+	"plugstorm/harness/history"
+)
+
+// failedCalls notes what came of the calls that were to fail in a step.
+func (j *judge) failedCalls(e history.Event) {
+	for _, r := range e.Calls {
+		j.calls = append(j.calls, r.Result())
+	}
+}
+
+// joinCalls adds up what several parts of a run had fail.
+func joinCalls(parts []Part) *calls.Tally {
+	var all []calls.Result
+	for _, p := range parts {
+		if t := p.Verdict.Calls; t != nil {
+			all = append(all, t.Results...)
+		}
+	}
+	return calls.NewTally(all)
+}

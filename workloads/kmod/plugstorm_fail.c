@@ -1,0 +1,539 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Makes a call of a named kernel function fail: a kprobe at its entry has the
+ * call return an error at once, without the function's body. It is what
+ * kernel/fail_function.c does, but for any function instead of the few that are
+ * marked (ALLOW_ERROR_INJECTION), once, and for one caller if need be. Which
+ * functions may fail is not decided here: harness/calls has the list.
+ *
+ * Interface, in debugfs below plugstorm_fail/:
+ *
+ * arm (write): one write(2), one line:
+ *
+ *   FUNC[<CALLER] ERRNO [NTH [ARG]]	the NTHth call from now (1) returns -ERRNO
+ *   off FUNC[<CALLER]		that one is forgotten
+ *   off			all are
+ *
+ * ERRNO is a name (ENOMEM), a number, NULL for 0, or =N for the value N as it
+ * is. SIGNAL is another thing: the call is made, in a task that has a signal
+ * pending from then on, as one in the freezer has (kernel/signal.c
+ * signal_wake_up); kernel threads, which have none, are left alone. With CALLER
+ * only calls count that have a return address in its body among the FAIL_FRAMES
+ * innermost: a function may be inlined into its caller. With ARG they are those
+ * whose first argument it is. Up to FAIL_CALLS are armed at once. A function that can't be probed is no error of the write:
+ * status says so.
+ *
+ * status (read): "plugstorm_fail 1", then a line for each that is armed:
+ *
+ *   call FUNC[<CALLER] symbol=S state=ok|unavailable:ERRNO value=N nth=N calls=N fired=0|1 missed=N
+ *
+ * calls counts those that FUNC and CALLER mean, missed is kprobe.nmissed. What
+ * fires says so on the console: "plugstorm_fail: FUNC[<CALLER] returns N".
+ *
+ * Where the kernel doesn't look for locks that a task takes to user space (as
+ * x86 does, kernel/locking/lockdep.c lockdep_sys_exit), the module does, at the
+ * end of each system call.
+ */
+
+#define pr_fmt(fmt) "plugstorm_fail: " fmt
+
+#include <linux/atomic.h>
+#include <linux/debug_locks.h>
+#include <linux/debugfs.h>
+#include <linux/err.h>
+#include <linux/errno.h>
+#include <linux/fs.h>
+#include <linux/irq_work.h>
+#include <linux/kallsyms.h>
+#include <linux/kernel.h>
+#include <linux/kprobes.h>
+#include <linux/linkage.h>
+#include <linux/lockdep.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/objtool.h>
+#include <linux/ptrace.h>
+#include <linux/sched.h>
+#include <linux/sched/task_stack.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/stacktrace.h>
+#include <linux/string.h>
+#include <linux/tracepoint.h>
+#include <linux/uaccess.h>
+#include <linux/utsname.h>
+
+/* powerpc of 6.1 lacks the API; its ABI passes the first argument in r3. */
+#ifdef CONFIG_HAVE_FUNCTION_ARG_ACCESS_API
+#define fail_first_argument(regs) regs_get_kernel_argument(regs, 0)
+#elif defined(CONFIG_PPC64)
+#define fail_first_argument(regs) ((regs)->gpr[3])
+#endif
+
+#if !defined(CONFIG_KPROBES) || !defined(CONFIG_KALLSYMS) || !defined(CONFIG_STACKTRACE) || \
+	!(defined(CONFIG_X86_64) || defined(CONFIG_PPC64))
+
+/* The module builds everywhere and says by its error that it can't do it. */
+static int __init fail_init(void)
+{
+	pr_info("this kernel has no kprobes, symbols or stack traces\n");
+	return -EOPNOTSUPP;
+}
+
+module_init(fail_init);
+
+#else
+
+#define FAIL_CALLS	8
+#define FAIL_NAME	64	/* of a function, NUL included */
+#define FAIL_FRAMES	8	/* among which the caller is looked for */
+#define FAIL_TEXT	256
+
+struct fail_call {
+	struct kprobe probe;
+	char name[2 * FAIL_NAME];	/* FUNC[<CALLER] */
+	char symbol[FAIL_NAME];		/* with the suffix that the compiler gave it */
+	unsigned long from, to;		/* the caller's body; 0: anybody's call counts */
+	long value;
+	bool signal, only;		/* only: calls with this argument */
+	unsigned long arg;
+	int nth;
+	int error;			/* of register_kprobe; 0: it is armed */
+	atomic_t calls;
+	atomic_t fired;			/* 1: it is to be told, 2: it has been */
+};
+
+static DEFINE_MUTEX(fail_mutex);	/* fail_calls */
+static struct fail_call *fail_calls[FAIL_CALLS];
+static struct dentry *fail_dir;
+
+/* ---- what the probe does; it may be in NMI-like context ---- */
+
+#ifdef CONFIG_X86_64
+/* Where a call that fails goes on: back to its caller. As arch/x86/lib/error-inject.c. */
+asmlinkage void plugstorm_fail_return(void);
+
+asm(
+	".text\n"
+	".type plugstorm_fail_return, @function\n"
+	"plugstorm_fail_return:\n"
+		ANNOTATE_NOENDBR
+		ASM_RET
+	".size plugstorm_fail_return, .-plugstorm_fail_return\n"
+);
+
+static void fail_return(struct pt_regs *regs)
+{
+	regs->ip = (unsigned long)plugstorm_fail_return;
+}
+#else
+/* As arch/powerpc/lib/error-inject.c. */
+static void fail_return(struct pt_regs *regs)
+{
+	regs_set_return_ip(regs, regs->link);
+}
+#endif
+
+/*
+ * Return addresses, from the innermost. The function hasn't made a frame yet.
+ * With frame pointers and on powerpc they stand in the frames before; elsewhere
+ * the unwinder has to find them, trap and all.
+ */
+#if defined(CONFIG_PPC64) || defined(CONFIG_FRAME_POINTER)
+static __no_sanitize_address unsigned int fail_stack(struct pt_regs *regs, unsigned long *frame)
+{
+	unsigned long low = (unsigned long)task_stack_page(current), high = low + THREAD_SIZE;
+	unsigned int n = 0;
+#ifdef CONFIG_PPC64
+	unsigned long sp = regs->gpr[1];
+	const unsigned int saved = 2;	/* STACK_FRAME_LR_SAVE, of the frame before */
+
+	frame[n++] = regs->link;
+#else
+	unsigned long sp = regs->bp;
+	const unsigned int saved = 1;
+
+	frame[n++] = *(unsigned long *)kernel_stack_pointer(regs);
+#endif
+	while (n < FAIL_FRAMES && sp >= low && sp <= high - 4 * sizeof(long) && !(sp & 7)) {
+		unsigned long next = *(unsigned long *)sp;
+
+		if (next <= sp || next > high - 4 * sizeof(long))
+			break;
+		frame[n++] = ((unsigned long *)(IS_ENABLED(CONFIG_PPC64) ? next : sp))[saved];
+		sp = next;
+	}
+	return n;
+}
+#else
+static unsigned int fail_stack(struct pt_regs *regs, unsigned long *frame)
+{
+	unsigned long all[FAIL_FRAMES + 12];
+	unsigned int len = stack_trace_save(all, ARRAY_SIZE(all), 0), at, n = 0;
+
+	frame[n++] = *(unsigned long *)kernel_stack_pointer(regs);
+	for (at = 0; at < len && all[at] != frame[0]; at++)
+		;
+	while (++at < len && n < FAIL_FRAMES)
+		frame[n++] = all[at];
+	return n;
+}
+#endif
+
+static bool fail_concerned(const struct fail_call *c, struct pt_regs *regs)
+{
+	unsigned long frame[FAIL_FRAMES];
+	unsigned int i, n;
+
+	if (c->only && fail_first_argument(regs) != c->arg)
+		return false;
+	if (!c->to)
+		return true;
+	n = fail_stack(regs, frame);
+	for (i = 0; i < n; i++)
+		if (frame[i] > c->from && frame[i] <= c->to)
+			return true;
+	return false;
+}
+
+static void fail_tell(struct irq_work *unused)
+{
+	unsigned int i;
+
+	for (i = 0; i < FAIL_CALLS; i++) {
+		struct fail_call *c = READ_ONCE(fail_calls[i]);
+
+		if (!c || atomic_cmpxchg(&c->fired, 1, 2) != 1)
+			continue;
+		if (c->signal)
+			pr_info("%s is interrupted\n", c->name);
+		else
+			pr_info("%s returns %ld\n", c->name, c->value);
+	}
+}
+
+/* The probe prints nothing itself: see plugstorm_rules.c. */
+static DEFINE_IRQ_WORK(fail_work, fail_tell);
+
+static int fail_hit(struct kprobe *p, struct pt_regs *regs)
+{
+	struct fail_call *c = container_of(p, struct fail_call, probe);
+
+	if (atomic_read(&c->fired) || (c->signal && (current->flags & PF_KTHREAD)) || !fail_concerned(c, regs))
+		return 0;
+	if (atomic_inc_return(&c->calls) != c->nth)
+		return 0;
+	atomic_set(&c->fired, 1);
+	irq_work_queue(&fail_work);
+	if (c->signal) {
+		set_tsk_thread_flag(current, TIF_SIGPENDING);
+		return 0;
+	}
+	regs_set_return_value(regs, c->value);
+	fail_return(regs);
+	return 1;
+}
+
+/*
+ * A probe with a post handler is never jump-optimised (kernel/kprobes.c
+ * optimize_kprobe), and may change where an ftrace-based one goes on
+ * (__arm_kprobe_ftrace).
+ */
+static void fail_after(struct kprobe *p, struct pt_regs *regs, unsigned long flags)
+{
+}
+
+/* ---- probes ---- */
+
+/*
+ * What may follow a function's name: see plugstorm_rules.c; and _noprof, which
+ * allocators are called since 6.10 (include/linux/alloc_tag.h).
+ */
+static const char * const fail_suffixes[] = {
+	"", ".isra.0", ".constprop.0", ".constprop.1", ".isra.1", ".constprop.0.isra.0", ".isra.0.constprop.0", "_noprof",
+};
+
+/* Registers a probe at the first of a function's names that there is. */
+static int fail_register(struct kprobe *p, const char *name, char *symbol)
+{
+	kprobe_pre_handler_t pre = p->pre_handler;
+	kprobe_post_handler_t post = p->post_handler;
+	u32 flags = p->flags;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < ARRAY_SIZE(fail_suffixes); i++) {
+		snprintf(symbol, FAIL_NAME, "%s%s", name, fail_suffixes[i]);
+		memset(p, 0, sizeof(*p));
+		p->symbol_name = symbol;
+		p->pre_handler = pre;
+		p->post_handler = post;
+		p->flags = flags;
+		err = register_kprobe(p);
+		if (err != -ENOENT)
+			return err;
+	}
+	strscpy(symbol, name, FAIL_NAME);
+	return -ENOENT;
+}
+
+/* Finds a function's body, by a probe that is never armed. */
+static int fail_body(const char *name, unsigned long *from, unsigned long *to)
+{
+	struct kprobe probe = { .flags = KPROBE_FLAG_DISABLED };
+	char symbol[FAIL_NAME], text[KSYM_SYMBOL_LEN], *at;
+	unsigned long addr, offset, size;
+	int err = fail_register(&probe, name, symbol);
+
+	if (err)
+		return err;
+	addr = (unsigned long)probe.addr;
+	unregister_kprobe(&probe);
+	sprint_symbol(text, addr);
+	at = strrchr(text, '+');
+	if (!at || sscanf(at, "+%lx/%lx", &offset, &size) != 2)
+		return -ENOENT;
+	*from = addr - offset;
+	*to = *from + size;
+	return 0;
+}
+
+/* Forgets a call, or all of them. */
+static void fail_off(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < FAIL_CALLS; i++) {
+		struct fail_call *c = fail_calls[i];
+
+		if (!c || (name && strcmp(c->name, name)))
+			continue;
+		if (!c->error)
+			unregister_kprobe(&c->probe);	/* waits for handlers */
+		irq_work_sync(&fail_work);
+		WRITE_ONCE(fail_calls[i], NULL);
+		irq_work_sync(&fail_work);
+		kfree(c);
+		if (name)
+			return;
+	}
+}
+
+/* ---- calls in, from text ---- */
+
+static const struct {
+	const char *name;
+	int value;
+} fail_errnos[] = {
+	{ "EPERM", EPERM }, { "ENOENT", ENOENT }, { "EINTR", EINTR }, { "EIO", EIO }, { "EAGAIN", EAGAIN },
+	{ "ENOMEM", ENOMEM }, { "EFAULT", EFAULT }, { "EBUSY", EBUSY }, { "EEXIST", EEXIST }, { "ENODEV", ENODEV },
+	{ "EINVAL", EINVAL }, { "ENOSPC", ENOSPC }, { "E2BIG", E2BIG }, { "NULL", 0 },
+};
+
+static int fail_value(const char *s, long *value)
+{
+	unsigned int i, number;
+
+	for (i = 0; i < ARRAY_SIZE(fail_errnos); i++)
+		if (!strcmp(s, fail_errnos[i].name)) {
+			*value = -fail_errnos[i].value;
+			return 0;
+		}
+	if (*s == '=')
+		return kstrtol(s + 1, 10, value);
+	if (kstrtouint(s, 10, &number) || number > MAX_ERRNO)
+		return -EINVAL;
+	*value = -(long)number;
+	return 0;
+}
+
+static int fail_parse(struct fail_call *c, char *line, char **func, char **caller)
+{
+	char *name = strsep(&line, " "), *value = strsep(&line, " "), *nth = strsep(&line, " ");
+
+	c->nth = 1;
+	c->signal = value && !strcmp(value, "SIGNAL");
+	if (!value || (!c->signal && fail_value(value, &c->value)) || (nth && (kstrtoint(nth, 10, &c->nth) || c->nth < 1)))
+		return -EINVAL;
+	c->only = line;
+	if (line && kstrtoul(line, 10, &c->arg))
+		return -EINVAL;
+	if (strscpy(c->name, name, sizeof(c->name)) < 0)
+		return -EINVAL;
+	*func = strsep(&name, "<");
+	*caller = name;
+	if (!**func || strlen(*func) >= FAIL_NAME || (name && (!*name || strlen(name) >= FAIL_NAME)))
+		return -EINVAL;
+	return 0;
+}
+
+static int fail_arm(char *line)
+{
+	struct fail_call *c;
+	char *func, *caller;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < FAIL_CALLS && fail_calls[i]; i++)
+		;
+	if (i == FAIL_CALLS)
+		return -ENOSPC;
+	c = kzalloc(sizeof(*c), GFP_KERNEL);
+	if (!c)
+		return -ENOMEM;
+	err = fail_parse(c, line, &func, &caller);
+	if (err) {
+		kfree(c);
+		return err;
+	}
+	strscpy(c->symbol, func, sizeof(c->symbol));
+	WRITE_ONCE(fail_calls[i], c);
+	if (caller)
+		c->error = fail_body(caller, &c->from, &c->to);
+	if (c->error)
+		return 0;
+	c->probe.pre_handler = fail_hit;
+	c->probe.post_handler = fail_after;
+	c->error = fail_register(&c->probe, func, c->symbol);
+	return 0;
+}
+
+static ssize_t arm_write(struct file *file, const char __user *from, size_t count, loff_t *pos)
+{
+	char *text, *line;
+	int err = 0;
+
+	if (*pos || count > FAIL_TEXT)
+		return -EINVAL;
+	text = memdup_user_nul(from, count);
+	if (IS_ERR(text))
+		return PTR_ERR(text);
+	line = strim(text);
+	mutex_lock(&fail_mutex);
+	if (!strcmp(line, "off"))
+		fail_off(NULL);
+	else if (!strncmp(line, "off ", 4))
+		fail_off(line + 4);
+	else
+		err = fail_arm(line);
+	mutex_unlock(&fail_mutex);
+	kfree(text);
+	return err ?: count;
+}
+
+static const struct file_operations arm_fops = {
+	.owner = THIS_MODULE,
+	.open = simple_open,
+	.write = arm_write,
+	.llseek = noop_llseek,
+};
+
+/* ---- table out ---- */
+
+static int status_show(struct seq_file *m, void *unused)
+{
+	unsigned int i;
+
+	mutex_lock(&fail_mutex);
+	seq_puts(m, "plugstorm_fail 1\n");
+	for (i = 0; i < FAIL_CALLS; i++) {
+		const struct fail_call *c = fail_calls[i];
+
+		if (!c)
+			continue;
+		seq_printf(m, "call %s symbol=%s state=", c->name, c->symbol);
+		if (c->error)
+			seq_printf(m, "unavailable:%d", -c->error);
+		else
+			seq_puts(m, "ok");
+		seq_printf(m, " value=%ld nth=%d calls=%d fired=%d missed=%lu\n", c->value, c->nth,
+			   atomic_read(&c->calls), !!atomic_read(&c->fired), c->probe.nmissed);
+	}
+	mutex_unlock(&fail_mutex);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(status);
+
+/* ---- locks that a system call leaves behind ---- */
+
+#if defined(CONFIG_PPC64) && defined(CONFIG_LOCKDEP) && defined(CONFIG_TRACEPOINTS) && defined(CONFIG_HAVE_SYSCALL_TRACEPOINTS)
+
+static struct tracepoint *fail_sys_exit;
+static atomic_t fail_leaves;
+
+/* One report: what comes after it has the same cause, and lockdep itself ends with its first. */
+static void fail_leaving(void *data, struct pt_regs *regs, long ret)
+{
+	int i, depth = READ_ONCE(current->lockdep_depth);
+
+	if (likely(!depth) || !READ_ONCE(debug_locks) || current->lockdep_recursion || atomic_xchg(&fail_leaves, 1))
+		return;
+	depth = min_t(int, depth, MAX_LOCK_DEPTH);
+	/* As kernel/locking/lockdep.c lockdep_sys_exit. */
+	printk(KERN_WARNING "================================================\n");
+	printk(KERN_WARNING "WARNING: lock held when returning to user space!\n");
+	printk(KERN_WARNING "%s Tainted: G           O\n", init_utsname()->release);
+	printk(KERN_WARNING "------------------------------------------------\n");
+	printk(KERN_WARNING "%s/%d is leaving the kernel with locks still held!\n", current->comm, task_pid_nr(current));
+	printk(KERN_WARNING "%d lock%s held by %s/%d:\n", depth, depth == 1 ? "" : "s", current->comm, task_pid_nr(current));
+	for (i = 0; i < depth; i++) {
+		const struct held_lock *h = &current->held_locks[i];
+
+		printk(KERN_WARNING " #%d: %px (%s){....}-{0:0}, at: %pS\n", i, h->instance,
+		       h->instance && h->instance->name ? h->instance->name : "?", (void *)h->acquire_ip);
+	}
+}
+
+static void fail_find_sys_exit(struct tracepoint *tp, void *unused)
+{
+	if (!strcmp(tp->name, "sys_exit"))
+		fail_sys_exit = tp;
+}
+
+static void fail_watch_leaves(void)
+{
+	for_each_kernel_tracepoint(fail_find_sys_exit, NULL);
+	if (fail_sys_exit && tracepoint_probe_register(fail_sys_exit, fail_leaving, NULL))
+		fail_sys_exit = NULL;
+}
+
+static void fail_unwatch_leaves(void)
+{
+	if (!fail_sys_exit)
+		return;
+	tracepoint_probe_unregister(fail_sys_exit, fail_leaving, NULL);
+	tracepoint_synchronize_unregister();
+}
+
+#else
+static void fail_watch_leaves(void) { }
+static void fail_unwatch_leaves(void) { }
+#endif
+
+static int __init fail_init(void)
+{
+	fail_dir = debugfs_create_dir("plugstorm_fail", NULL);
+	if (IS_ERR(fail_dir))
+		return PTR_ERR(fail_dir);
+	debugfs_create_file("arm", 0200, fail_dir, NULL, &arm_fops);
+	debugfs_create_file("status", 0400, fail_dir, NULL, &status_fops);
+	fail_watch_leaves();
+	return 0;
+}
+
+static void __exit fail_exit(void)
+{
+	fail_unwatch_leaves();
+	debugfs_remove(fail_dir);
+	mutex_lock(&fail_mutex);
+	fail_off(NULL);
+	mutex_unlock(&fail_mutex);
+}
+
+module_init(fail_init);
+module_exit(fail_exit);
+
+#endif
+
+MODULE_DESCRIPTION("plugstorm: named functions that fail when they are called");
+MODULE_LICENSE("GPL");
