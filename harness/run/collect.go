@@ -42,6 +42,7 @@ func (g *guest) collect(why error) {
 		g.letSpeak(ctx)
 		g.askWaits(ctx)
 	}
+	g.readWaits(ctx)
 	g.readRules(ctx)
 	g.letSpeak(ctx) // not for ever: there are kernels and workloads that never fall silent
 	g.live.settle(0)

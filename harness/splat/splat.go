@@ -79,4 +79,7 @@ const (
 	TypeLockRule = "LOCKRULE"
 	// TypeZone is a zone that doesn't fit the memory that is in it.
 	TypeZone = "ZONE"
+	// TypeWaitCycle is a deadlock that didn't happen: what was seen at different
+	// times adds up to it.
+	TypeWaitCycle = "WAITCYCLE"
 )

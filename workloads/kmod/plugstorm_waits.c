@@ -23,11 +23,12 @@
  *   lost takes=N waits=N works=N	what had no room
  *   probe FUNC state=ok missed=N | state=unavailable:ERRNO
  *   writer KEY LOCK			a class that somebody has taken to write
- *   take WHO key=KEY mode=r|w n=N inst=PTR many=0|1 held=HELD lock=LOCK
+ *   take WHO key=KEY mode=r|w n=N inst=PTR many=0|1 at=FUNC|- held=HELD lock=LOCK
  *					WHO has taken a lock that can sleep, n times, not
  *					by a trylock; many: not always the same instance.
- *					HELD: what it held every time. Only of WHOs that are
- *					waited for.
+ *					FUNC: who called the lock's function, -: not always
+ *					the same place. HELD: what it held every time. Only
+ *					of WHOs that are waited for.
  *   wait KIND WHO n=N inst=PTR many=0|1 held=HELD name=NAME stack=FUNC<FUNC...
  *					KIND: stop, park, create, flush, cancel, remove;
  *					inst: of the kernfs file, whose NAME is given.
@@ -123,6 +124,7 @@ struct waits_take {
 	struct waits_lock lock;
 	struct waits_lock held[WAITS_HELD];
 	char name[WAITS_NAME];
+	unsigned long ip;		/* 0: not always the same */
 	atomic_t count;
 };
 
@@ -382,7 +384,8 @@ static void waits_narrow(struct waits_lock *held)
 	}
 }
 
-static void waits_note_take(const struct waits_who *who, const struct lockdep_map *map, const void *key, bool write)
+static void waits_note_take(const struct waits_who *who, const struct lockdep_map *map, const void *key, bool write,
+			    unsigned long ip)
 {
 	u32 at = jhash_2words((u32)(unsigned long)key, write, waits_hash(who));
 	unsigned int i;
@@ -395,6 +398,7 @@ static void waits_note_take(const struct waits_who *who, const struct lockdep_ma
 			t->lock = (struct waits_lock){ .key = key, .instance = map, .write = write };
 			strscpy(t->name, map->name ?: "?", sizeof(t->name));
 			waits_list(t->held, NULL);
+			t->ip = ip;
 			atomic_set(&t->count, 1);
 			atomic_set_release(&t->state, 2);
 			return;
@@ -405,6 +409,8 @@ static void waits_note_take(const struct waits_who *who, const struct lockdep_ma
 		atomic_inc(&t->count);
 		if (t->lock.instance != map)
 			t->lock.instance = NULL;
+		if (t->ip != ip)
+			t->ip = 0;
 		waits_narrow(t->held);
 		return;
 	}
@@ -431,7 +437,7 @@ static void waits_acquire(void *unused, struct lockdep_map *map, unsigned int su
 	if (!read)
 		waits_note_writer(key, map->name ?: "?");
 	if (current->flags & PF_KTHREAD ? waits_thread(&who) : waits_in_kernfs(&who))
-		waits_note_take(&who, map, key, !read);
+		waits_note_take(&who, map, key, !read, ip);
 }
 
 /* ---- who waits for whom ---- */
@@ -667,6 +673,10 @@ static void waits_show_take(struct seq_file *m, const struct waits_take *t)
 	waits_show_who(m, &t->who);
 	seq_printf(m, " key=%p mode=%c n=%d", t->lock.key, t->lock.write ? 'w' : 'r', atomic_read(&t->count));
 	waits_show_instance(m, t->lock.instance, !t->lock.instance);
+	if (t->ip)
+		seq_printf(m, " at=%ps", (void *)t->ip);
+	else
+		seq_puts(m, " at=-");
 	waits_show_held(m, t->held);
 	seq_puts(m, " lock=");
 	seq_escape(m, t->name, "\t\n\\");
