@@ -12,8 +12,9 @@ import (
 func WaitCycle(c waitgraph.Cycle) Finding {
 	f := Finding{
 		Title: frame.Printable(c.Title()), Type: TypeWaitCycle, Detector: "waitgraph", Identity: frame.Printable(c.Identity()),
-		Stack: []string{}, CPU: -1, Start: -1, End: -1, Text: c.Text(),
+		Stack: []string{}, CPU: -1, Start: -1, End: -1, Explain: frame.Printable(c.Chain()),
 	}
+	f.Text = f.Explain
 	for _, fn := range c.Wait.Stack {
 		f.Stack = append(f.Stack, frame.Printable(fn))
 	}

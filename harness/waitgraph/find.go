@@ -83,18 +83,16 @@ func (c Cycle) better(old Cycle) bool {
 // gated reports whether the cycle can't come about by this take: a lock that the
 // waiter holds keeps WHO from coming that far. If WHO got it by a trylock, it went
 // another way; if it waits for it, that is a cycle of its own, and this is none.
-func gated(w Wait, t Take) bool {
-	for _, gate := range t.Held {
-		if gate.Key == t.Key {
-			continue
-		}
-		for _, h := range w.Held {
-			if h.Key == gate.Key && (h.Write || gate.Write) && !different(h.Instance, gate.Instance) && gate.Instance != "" && h.Instance != "" {
-				return true
-			}
-		}
-	}
-	return false
+func gated(w Wait, t Take) bool { return kept(w.Held, t.Held, t.Key) }
+
+// kept reports whether what a task held every time when it took a lock keeps it
+// from taking it while a waiter holds what it holds.
+func kept(waiter, gates []Held, but string) bool {
+	return slices.ContainsFunc(gates, func(gate Held) bool {
+		return gate.Key != but && gate.Instance != "" && slices.ContainsFunc(waiter, func(h Held) bool {
+			return h.Key == gate.Key && h.Instance == gate.Instance && (h.Write || gate.Write)
+		})
+	})
 }
 
 // different reports whether two instances are known not to be one.
@@ -131,7 +129,7 @@ func (s *search) cycles(w Wait, t Take) []Cycle {
 				continue
 			}
 			for _, e := range s.order.Next[key] {
-				queued, ok := s.blocks(key, t, len(at.path) == 1, e)
+				queued, ok := s.blocks(key, w, t, len(at.path) == 1, e)
 				if !ok || seen[e.To] {
 					continue
 				}
@@ -146,15 +144,22 @@ func (s *search) cycles(w Wait, t Take) []Cycle {
 
 // blocks reports whether a holder of a lock, as it is held where the order was
 // seen, can block the one who takes it: WHO first, then a task of whom only the
-// order is known.
-func (s *search) blocks(key string, t Take, first bool, e Edge) (queued []string, ok bool) {
+// order is known. It can't if the waiter has what the holder needs first.
+func (s *search) blocks(key string, w Wait, t Take, first bool, e Edge) (queued []string, ok bool) {
 	switch {
-	case e.byWriter() || first && t.Write:
+	case e.byWriter():
+		return nil, s.written(key, w)
+	case first && t.Write:
 		return nil, true
-	case s.notes.Writers[key]:
-		return []string{key}, true
 	}
-	return nil, false
+	return []string{key}, s.written(key, w)
+}
+
+// written reports whether somebody may take a lock to write, or queue for it, while
+// the waiter holds what it holds.
+func (s *search) written(key string, w Wait) bool {
+	gates, ok := s.notes.Writers[key]
+	return ok && !kept(w.Held, gates, key)
 }
 
 // close makes a cycle of a way that has come to a lock of the waiter's.
@@ -170,7 +175,7 @@ func (s *search) close(w Wait, h Held, t Take, at step) (Cycle, bool) {
 		c.Alike = !s.single(h)
 	}
 	if !h.Write && !(direct && t.Write) {
-		if !s.notes.Writers[h.Key] || strings.HasPrefix(c.name(h.Key), "kn->active") && direct {
+		if !s.written(h.Key, w) || strings.HasPrefix(c.name(h.Key), "kn->active") && direct {
 			return Cycle{}, false
 		}
 		c.Queued = append(slices.Clone(c.Queued), h.Key)

@@ -82,8 +82,8 @@ type Notes struct {
 	Unavailable []string
 	Takes       []Take
 	Waits       []Wait
-	Writers     map[string]bool // classes that somebody has taken to write
-	Bad         int             // lines that could not be read
+	Writers     map[string][]Held // classes that somebody has taken to write, with what was held every time
+	Bad         int               // lines that could not be read
 }
 
 // An Edge says that somebody has waited for, or at least taken, a lock while
@@ -127,7 +127,7 @@ func ParseNotes(text string) (*Notes, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Notes{Writers: map[string]bool{}}
+	n := &Notes{Writers: map[string][]Held{}}
 	for _, line := range all {
 		if !n.line(line) {
 			n.Bad++
@@ -154,11 +154,14 @@ func (n *Notes) line(line string) bool {
 		}
 		return f.ok && plain(name)
 	case "writer":
-		key, _, _ := strings.Cut(rest, " ")
-		if !plain(key) || len(n.Writers) >= maxWriters {
+		key, rest, _ := strings.Cut(rest, " ")
+		held, _, _ := strings.Cut(rest, " ")
+		f := fieldsOf(held)
+		locks := f.held()
+		if !f.ok || !plain(key) || len(n.Writers) >= maxWriters {
 			return false
 		}
-		n.Writers[key] = true
+		n.Writers[key] = locks
 		return true
 	case "take":
 		return n.take(rest)

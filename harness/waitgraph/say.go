@@ -92,29 +92,43 @@ func (c Cycle) list(all []Held) string {
 	return strings.Join(names, ", ")
 }
 
-// Text says why, for people. It says clearly that nothing has hung.
-func (c Cycle) Text() string {
+// Chain says in a few sentences why this is a deadlock, and that it hasn't
+// happened.
+func (c Cycle) Chain() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Nothing hangs: this deadlock is predicted from what was seen at different times.\n")
-	fmt.Fprintf(&b, "1. %s %s, seen %d times, waits under: %s\n", kinds[c.Wait.Kind].what, c.who(), c.Wait.Count, c.list(c.Wait.Held))
-	for _, fn := range c.Wait.Stack {
-		fmt.Fprintf(&b, "    %s\n", fn)
+	subject := c.subject()
+	fmt.Fprintf(&b, "Predicted, nothing hangs: the parts were seen at different times. %s %s waits while its caller holds %s. ",
+		upper(kinds[c.Wait.Kind].what), c.who(), c.list(c.Wait.Held))
+	where := ""
+	if c.Take.At != "" {
+		where = " in " + c.Take.At
 	}
-	subject := c.who()
-	if c.Wait.Kind == "remove" {
-		subject = "a user of " + subject
-	}
-	fmt.Fprintf(&b, "2. %s takes %s (%s), seen %d times, every time under: %s\n", subject, c.name(c.Take.Key), mode(c.Take.Write), c.Take.Count,
-		c.list(c.Take.Held))
+	fmt.Fprintf(&b, "%s takes %s (%s)%s, seen %d times, under %s. ", upper(subject), c.name(c.Take.Key), mode(c.Take.Write), where, c.Take.Count, c.list(c.Take.Held))
 	for i := 1; i < len(c.Path); i++ {
-		fmt.Fprintf(&b, "%d. %s was taken under %s (lockdep's order; by other tasks)\n", i+2, c.name(c.Path[i]), c.name(c.Path[i-1]))
+		fmt.Fprintf(&b, "%s is taken under %s by others. ", c.name(c.Path[i]), c.name(c.Path[i-1]))
 	}
-	fmt.Fprintf(&b, "If both come at the same time, %s waits for %s, whose holder waits for it.\n", subject, c.name(c.Lock.Key))
+	b.WriteString("If they meet, each waits for the next.")
 	for _, key := range c.Queued {
-		fmt.Fprintf(&b, "It needs a queued writer of %s, one party more: both sides only read, and a queued writer, of which some were seen, blocks new readers.\n", c.name(key))
+		fmt.Fprintf(&b, " That takes one party more, a writer that queues for %s between two readers; writers of it were seen.", c.name(key))
 	}
 	if c.Alike {
-		fmt.Fprintf(&b, "Several locks of class %s were seen: whether both sides mean the same one is not known.\n", c.name(c.Lock.Key))
+		fmt.Fprintf(&b, " Several locks of class %s were seen: it is not known that they mean the same one.", c.name(c.Lock.Key))
 	}
 	return b.String()
+}
+
+// subject is who takes the lock.
+func (c Cycle) subject() string {
+	if c.Wait.Kind == "remove" {
+		return "a user of " + c.who()
+	}
+	return c.who()
+}
+
+// upper begins a sentence, unless with a name.
+func upper(s string) string {
+	if strings.HasPrefix(s, "kthread") || strings.Contains(s, "#") {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }

@@ -22,7 +22,8 @@
  *   debug_locks N			0: lockdep is off, nothing is noted any more
  *   lost takes=N waits=N works=N	what had no room
  *   probe FUNC state=ok missed=N | state=unavailable:ERRNO
- *   writer KEY LOCK			a class that somebody has taken to write
+ *   writer KEY held=HELD LOCK		a class that somebody has taken to write, and what
+ *					was held every time
  *   take WHO key=KEY mode=r|w n=N inst=PTR many=0|1 at=FUNC|- held=HELD lock=LOCK
  *					WHO has taken a lock that can sleep, n times, not
  *					by a trylock; many: not always the same instance.
@@ -142,7 +143,9 @@ struct waits_wait {
 };
 
 struct waits_writer {
-	atomic_long_t key;
+	atomic_t state;
+	const void *key;
+	struct waits_lock held[WAITS_HELD];
 	char name[WAITS_NAME];
 };
 
@@ -345,6 +348,35 @@ static u32 waits_hash(const struct waits_who *who)
 
 /* ---- who takes what ---- */
 
+/* What is not held now was not held every time. */
+static void waits_narrow(struct waits_lock *held)
+{
+	struct waits_lock now[WAITS_HELD];
+	unsigned int i;
+
+	for (i = 0; i < WAITS_HELD && !READ_ONCE(held[i].key); i++)
+		;
+	if (i == WAITS_HELD)
+		return;
+	memset(now, 0, sizeof(now));
+	waits_list(now, NULL);
+	for (; i < WAITS_HELD; i++) {
+		struct waits_lock *l;
+
+		if (!held[i].key)
+			continue;
+		l = waits_find_lock(now, held[i].key);
+		if (!l) {
+			WRITE_ONCE(held[i].key, NULL);
+			continue;
+		}
+		if (l->instance != held[i].instance)
+			held[i].instance = NULL;
+		held[i].tried &= l->tried;
+		held[i].write &= l->write;
+	}
+}
+
 static void waits_note_writer(const void *key, const char *name)
 {
 	u32 at = jhash_1word((u32)(unsigned long)key, 0);
@@ -352,36 +384,20 @@ static void waits_note_writer(const void *key, const char *name)
 
 	for (i = 0; i < WAITS_WINDOW; i++) {
 		struct waits_writer *w = &waits_writers[(at + i) % WAITS_WRITERS];
-		long old = atomic_long_read(&w->key);
 
-		if (!old)
-			old = atomic_long_cmpxchg(&w->key, 0, (long)key);
-		if (!old)
+		if (!atomic_read(&w->state) && !atomic_cmpxchg(&w->state, 0, 1)) {
+			w->key = key;
 			strscpy(w->name, name, sizeof(w->name));
-		if (!old || old == (long)key)
+			waits_list(w->held, NULL);
+			atomic_set_release(&w->state, 2);
 			return;
+		}
+		if (atomic_read_acquire(&w->state) != 2 || w->key != key)
+			continue;
+		waits_narrow(w->held);
+		return;
 	}
 	atomic_inc(&waits_lost_takes);
-}
-
-/* What is not held now was not held every time. */
-static void waits_narrow(struct waits_lock *held)
-{
-	struct waits_lock now[WAITS_HELD] = {};
-	unsigned int i;
-
-	waits_list(now, NULL);
-	for (i = 0; i < WAITS_HELD; i++) {
-		struct waits_lock *l;
-
-		if (!held[i].key)
-			continue;
-		l = waits_find_lock(now, held[i].key);
-		if (!l || (held[i].tried && !l->tried))
-			WRITE_ONCE(held[i].key, NULL);
-		else if (l->instance != held[i].instance)
-			held[i].instance = NULL;
-	}
 }
 
 static void waits_note_take(const struct waits_who *who, const struct lockdep_map *map, const void *key, bool write,
@@ -707,12 +723,14 @@ static void waits_show_writers(struct seq_file *m)
 	unsigned int i;
 
 	for (i = 0; i < WAITS_WRITERS; i++) {
-		long key = atomic_long_read(&waits_writers[i].key);
+		const struct waits_writer *w = &waits_writers[i];
 
-		if (!key)
+		if (atomic_read_acquire(&w->state) != 2)
 			continue;
-		seq_printf(m, "writer %p ", (void *)key);
-		seq_escape(m, waits_writers[i].name, "\t\n\\");
+		seq_printf(m, "writer %p", w->key);
+		waits_show_held(m, w->held);
+		seq_putc(m, ' ');
+		seq_escape(m, w->name, "\t\n\\");
 		seq_putc(m, '\n');
 	}
 }
