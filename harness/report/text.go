@@ -99,6 +99,7 @@ func (t *text) machine(m Machine) {
 	t.workloads(v)
 	t.overlap(v.Overlap)
 	t.rules(v)
+	t.waits(v)
 	for _, why := range v.Why {
 		t.prose("! ", why)
 	}

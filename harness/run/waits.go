@@ -20,12 +20,12 @@ import (
 const (
 	loadWaitsLimit = 10 * time.Second // to load the module
 	readWaitsLimit = 5 * time.Second  // for each of its answers
-	waitsEvery     = 3 * time.Second  // between two looks while the storm goes on
+	waitsEvery     = time.Second      // between two looks while the storm goes on
 )
 
 // orderEvery is how many looks go by until lockdep's order is read anew: it is
 // the larger part, and changes little.
-const orderEvery = 5
+const orderEvery = 10
 
 // A waitWatch is what is known of a guest's waits while it lives.
 type waitWatch struct {
@@ -37,9 +37,10 @@ type waitWatch struct {
 }
 
 // loadWaits has the guest's kernel note who waits for whom. A kernel that can't
-// is tested without: that is written down.
+// is tested without: that is written down. Who wants no rule checker wants
+// nothing of ours in the kernel.
 func (g *guest) loadWaits(hello agent.Hello) {
-	if g.scenario.NoRules {
+	if g.rules == nil || g.scenario.NoRules {
 		return
 	}
 	err := fmt.Errorf("this kernel goes without our modules")
@@ -52,6 +53,7 @@ func (g *guest) loadWaits(hello agent.Hello) {
 		g.recordWaits(waitgraph.Record{Why: err.Error()})
 		return
 	}
+	g.recordWaits(waitgraph.Record{})
 	g.waits.loaded, g.waits.told = true, map[string]bool{}
 }
 

@@ -65,7 +65,7 @@ func (j *judge) finish() {
 		v.Guests = append(v.Guests, j.guests[number].Guest)
 	}
 	slices.SortStableFunc(v.Findings, inOrder)
-	v.Rules = j.tally()
+	v.Rules, v.Waits = j.tally(), j.waitsTally()
 	v.Overlap = j.overlaps.Table()
 	v.Why = j.doubts()
 	switch {

@@ -66,6 +66,7 @@ type Verdict struct {
 	PerMinute []int              `json:"ops_per_minute"`      // finished steps in each minute of the storm
 	Workloads map[string]uint64  `json:"workloads,omitempty"` // completed rounds, by name
 	Rules     *rules.Tally       `json:"rules,omitempty"`     // nil: none were to be checked
+	Waits     *Waits             `json:"waits,omitempty"`     // nil: nobody looked for predicted deadlocks
 	Overlap   *overlap.Table     `json:"overlap"`             // which ops were under way at the same time
 }
 

@@ -4,6 +4,7 @@ package waitgraph
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -38,6 +39,7 @@ func Find(n *Notes, o *Order) []Cycle {
 		o = &Order{}
 	}
 	s := search{notes: n, order: o, names: map[string]string{}}
+	maps.Copy(s.names, n.Names)
 	for _, t := range n.Takes {
 		s.names[t.Key] = t.Lock
 	}

@@ -83,6 +83,7 @@ type Notes struct {
 	Takes       []Take
 	Waits       []Wait
 	Writers     map[string][]Held // classes that somebody has taken to write, with what was held every time
+	Names       map[string]string // of these, without their numbers
 	Bad         int               // lines that could not be read
 }
 
@@ -127,7 +128,7 @@ func ParseNotes(text string) (*Notes, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Notes{Writers: map[string][]Held{}}
+	n := &Notes{Writers: map[string][]Held{}, Names: map[string]string{}}
 	for _, line := range all {
 		if !n.line(line) {
 			n.Bad++
@@ -155,13 +156,13 @@ func (n *Notes) line(line string) bool {
 		return f.ok && plain(name)
 	case "writer":
 		key, rest, _ := strings.Cut(rest, " ")
-		held, _, _ := strings.Cut(rest, " ")
+		held, name, _ := strings.Cut(rest, " ")
 		f := fieldsOf(held)
 		locks := f.held()
-		if !f.ok || !plain(key) || len(n.Writers) >= maxWriters {
+		if !f.ok || !plain(key) || !plain(name) || len(n.Writers) >= maxWriters {
 			return false
 		}
-		n.Writers[key] = locks
+		n.Writers[key], n.Names[key] = locks, name
 		return true
 	case "take":
 		return n.take(rest)

@@ -10,7 +10,8 @@ import (
 )
 
 // A Record is what a guest said, as a history holds it: the module's own words,
-// so that a better reasoning can judge them again.
+// so that a better reasoning can judge them again. An empty one says that the
+// module is there.
 type Record struct {
 	Why   string `json:"why,omitempty"`   // why nothing was looked at
 	Waits string `json:"waits,omitempty"` // the module's file waits
@@ -44,9 +45,9 @@ func Read(text []byte) (Record, error) {
 	return r, err
 }
 
-// Judge finds the cycles in a record.
+// Judge finds the cycles in a record. The notes are nil if it has none.
 func (r Record) Judge() ([]Cycle, *Notes, error) {
-	if r.Why != "" {
+	if r.Waits == "" {
 		return nil, nil, nil
 	}
 	n, err := ParseNotes(r.Waits)

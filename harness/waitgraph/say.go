@@ -97,15 +97,15 @@ func (c Cycle) list(all []Held) string {
 func (c Cycle) Chain() string {
 	var b strings.Builder
 	subject := c.subject()
-	fmt.Fprintf(&b, "Predicted, nothing hangs: the parts were seen at different times. %s %s waits while its caller holds %s. ",
-		upper(kinds[c.Wait.Kind].what), c.who(), c.list(c.Wait.Held))
+	fmt.Fprintf(&b, "Predicted, nothing hangs: the parts were seen at different times. A %s %s, which waits for it, was seen %d times under %s. ",
+		kinds[c.Wait.Kind].what, c.who(), c.Wait.Count, c.list(c.Wait.Held))
 	where := ""
 	if c.Take.At != "" {
 		where = " in " + c.Take.At
 	}
-	fmt.Fprintf(&b, "%s takes %s (%s)%s, seen %d times, under %s. ", upper(subject), c.name(c.Take.Key), mode(c.Take.Write), where, c.Take.Count, c.list(c.Take.Held))
+	fmt.Fprintf(&b, "Elsewhere, %s takes %s (%s)%s, seen %d times, under %s. ", subject, c.name(c.Take.Key), mode(c.Take.Write), where, c.Take.Count, c.list(c.Take.Held))
 	for i := 1; i < len(c.Path); i++ {
-		fmt.Fprintf(&b, "%s is taken under %s by others. ", c.name(c.Path[i]), c.name(c.Path[i-1]))
+		fmt.Fprintf(&b, "Others take %s under %s. ", c.name(c.Path[i]), c.name(c.Path[i-1]))
 	}
 	b.WriteString("If they meet, each waits for the next.")
 	for _, key := range c.Queued {
@@ -123,12 +123,4 @@ func (c Cycle) subject() string {
 		return "a user of " + c.who()
 	}
 	return c.who()
-}
-
-// upper begins a sentence, unless with a name.
-func upper(s string) string {
-	if strings.HasPrefix(s, "kthread") || strings.Contains(s, "#") {
-		return s
-	}
-	return strings.ToUpper(s[:1]) + s[1:]
 }
