@@ -43,6 +43,7 @@ var rooms = []room{
 
 	{"harness/pool", base, "it shares a host out among guests, and knows nothing of what these are"},
 	{"harness/rules", base, "rules about locks and what the checker saw, as data, of use without a VM"},
+	{"harness/waitgraph", base, "which waits add up to a deadlock, as data, of use without a VM or a console"},
 	{"harness/waitfor", base + " harness/lockdep", "who waits for whom, as data, of use without a VM or a console"},
 
 	{"harness/calls", base, "calls that may fail and what came of them, as data, of use without a VM"},
@@ -51,7 +52,7 @@ var rooms = []room{
 	{"harness/op", "harness/vm harness/calls", "it does something to a machine; when, the schedule says"},
 	{"harness/schedule", "harness/op harness/rules", "pure: a seed becomes steps, which are ops, and delays"},
 
-	{"harness/splat", base + " harness/lockdep harness/waitfor harness/console", "pure: it judges text, of whatever origin"},
+	{"harness/splat", base + " harness/lockdep harness/waitfor harness/waitgraph harness/console", "pure: it judges text, of whatever origin"},
 	{"harness/logs", base, "bytes to texts: it doesn't know what they say"},
 	{"harness/triage", "harness/splat harness/logs harness/symbols", "pure: it reads logs of whatever origin, and knows no run"},
 	{"harness/known", "harness/splat", "signatures match findings, not runs"},

@@ -42,6 +42,7 @@ const (
 	Workload   Type = "workload"    // Guest, Text: a workload ended by itself, or what it did
 	Zones      Type = "zones"       // Guest, Text: a zones.Report in JSON
 	Books      Type = "books"       // Guest, Text: a books.Report in JSON
+	Waits      Type = "waits"       // Guest, Text: a waitgraph.Record in JSON; a later one holds all that an earlier one does
 	Rules      Type = "rules"       // Guest, Rules: what came of the rule checker, when it was loaded and at the guest's end
 	GuestEnd   Type = "guest-end"   // Guest, Text: reason, Exit
 	Fault      Type = "fault"       // Guest, Text, Party: something that isn't the kernel's went wrong

@@ -100,6 +100,7 @@ func (t *text) machine(m Machine) {
 	t.overlap(v.Overlap)
 	t.rules(v)
 	t.calls(v.Calls)
+	t.waits(v)
 	for _, why := range v.Why {
 		t.prose("! ", why)
 	}

@@ -51,6 +51,7 @@ func (g *guest) collect(why error) {
 			g.recordBooks(ctx)
 		}
 	}
+	g.readWaits(ctx)
 	g.readRules(ctx)
 	g.letSpeak(ctx) // not for ever: there are kernels and workloads that never fall silent
 	g.live.settle(0)

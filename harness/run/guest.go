@@ -69,6 +69,7 @@ type guest struct {
 	shutdown  atomic.Pointer[string]  // the reason of QEMU's SHUTDOWN event
 	workloads sync.Map                // IDs of those that a step has started
 	side      sync.WaitGroup          // the goroutines that watch it
+	waits     waitWatch               // what its kernel's module of waits has told
 	checked   bool                    // its kernel checks the run's rules
 	marked    time.Time               // of the last console mark; of the goroutine that reads the console
 }
@@ -188,6 +189,7 @@ func (g *guest) up(ctx context.Context, hello agent.Hello) {
 	if !g.primes() {
 		g.loadRules(hello)
 	}
+	g.loadWaits(hello)
 	g.lastBoot = time.Since(g.vm.Started)
 	g.seat.Up()
 	if g.stormed.IsZero() {

@@ -32,6 +32,7 @@ func (g *guest) storm() error {
 	var lanes sync.WaitGroup
 	g.side.Go(g.watchHealth)
 	g.side.Go(g.watchDeadlock)
+	g.side.Go(g.watchWaits)
 	g.startWorkloads(&lanes)
 	ours := schedule.LanesOf(g.lanes, g.cfg.Scenario, g.scenario)
 	meets := newFloor(ours, &g.usual)

@@ -85,4 +85,7 @@ const (
 	// TypeBooks is something that was left behind: two things that the kernel
 	// says at once can't both be true.
 	TypeBooks = "BOOKS"
+	// TypeWaitCycle is a deadlock that didn't happen: what was seen at different
+	// times adds up to it.
+	TypeWaitCycle = "WAITCYCLE"
 )

@@ -70,7 +70,7 @@ func (j *judge) finish() {
 		v.Guests = append(v.Guests, j.guests[number].Guest)
 	}
 	slices.SortStableFunc(v.Findings, inOrder)
-	v.Rules = j.tally()
+	v.Rules, v.Waits = j.tally(), j.waitsTally()
 	v.Calls = calls.NewTally(j.calls)
 	v.Overlap = j.overlaps.Table()
 	v.Why = j.doubts()

@@ -109,6 +109,7 @@ type guestTrace struct {
 	steps          map[int]*stepTrace
 	rules          *ruleTrace     // nil: the checker was not to be there
 	stuck          *history.Event // tasks stayed blocked, and nothing shows a cycle
+	waits          waitTrace      // what it said of its waits
 	disowned       bool           // it went on from a damaged snapshot: nothing that it shows is the kernel's
 }
 
@@ -178,6 +179,8 @@ func (j *judge) event(e history.Event) {
 		j.zones(e)
 	case history.Books:
 		j.books(e)
+	case history.Waits:
+		j.waits(e)
 	case history.Rules:
 		j.ruleCheck(e)
 	case history.GuestEnd:

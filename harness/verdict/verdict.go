@@ -68,6 +68,7 @@ type Verdict struct {
 	Workloads map[string]uint64  `json:"workloads,omitempty"` // completed rounds, by name
 	Rules     *rules.Tally       `json:"rules,omitempty"`     // nil: none were to be checked
 	Calls     *calls.Tally       `json:"calls,omitempty"`     // nil: none were to fail
+	Waits     *Waits             `json:"waits,omitempty"`     // nil: nobody looked for predicted deadlocks
 	Overlap   *overlap.Table     `json:"overlap"`             // which ops were under way at the same time
 }
 

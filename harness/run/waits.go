@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"plugstorm/harness/agent"
+	"plugstorm/harness/history"
+	"plugstorm/harness/splat"
+	"plugstorm/harness/waitgraph"
+)
+
+// These are stretched by the guest's slowness.
+const (
+	loadWaitsLimit = 10 * time.Second // to load the module
+	readWaitsLimit = 5 * time.Second  // for each of its answers
+	waitsEvery     = time.Second      // between two looks while the storm goes on
+)
+
+// orderEvery is how many looks go by until lockdep's order is read anew: it is
+// the larger part, and changes little.
+const orderEvery = 10
+
+// A waitWatch is what is known of a guest's waits while it lives.
+type waitWatch struct {
+	mu     sync.Mutex // a look at the end may meet the storm's last
+	loaded bool
+	looks  int
+	order  string
+	told   map[string]bool // identities of cycles that are recorded
+}
+
+// loadWaits has the guest's kernel note who waits for whom. A kernel that can't
+// is tested without: that is written down. Who wants no rule checker wants
+// nothing of ours in the kernel.
+func (g *guest) loadWaits(hello agent.Hello) {
+	if g.rules == nil || g.scenario.NoRules {
+		return
+	}
+	err := fmt.Errorf("this kernel goes without our modules")
+	if slices.Contains(hello.Modules, waitgraph.Module) {
+		ctx, cancel := context.WithTimeout(g.ctx, g.vm.Deadline(loadWaitsLimit))
+		defer cancel()
+		err = g.vm.Agent.Call(ctx, agent.MethodLoadModule, agent.ModuleParams{Name: waitgraph.Module}, nil)
+	}
+	if err != nil {
+		g.recordWaits(waitgraph.Record{Why: err.Error()})
+		return
+	}
+	g.recordWaits(waitgraph.Record{})
+	g.waits.loaded, g.waits.told = true, map[string]bool{}
+}
+
+// watchWaits looks for predicted deadlocks until the storm ends.
+func (g *guest) watchWaits() {
+	for g.waits.loaded && pause(g.ctx, g.vm.Deadline(waitsEvery)) {
+		_ = g.lookAtWaits(g.ctx, false) // one that doesn't answer is watchHealth's
+	}
+}
+
+// readWaits keeps what the guest noted, if it still tells.
+func (g *guest) readWaits(ctx context.Context) {
+	if !g.waits.loaded {
+		return
+	}
+	if err := g.lookAtWaits(ctx, true); err != nil {
+		g.recordWaits(waitgraph.Record{Why: err.Error()})
+	}
+}
+
+// lookAtWaits reads what the module noted and looks for cycles in it. What shows
+// a new one is recorded, and so is what stands there at the end.
+func (g *guest) lookAtWaits(ctx context.Context, last bool) error {
+	w := &g.waits
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if last || w.looks%orderEvery == 0 {
+		order, err := g.readNotes(ctx, waitgraph.OrderFile)
+		if err != nil {
+			return err
+		}
+		w.order = order
+	}
+	w.looks++
+	waits, err := g.readNotes(ctx, waitgraph.WaitsFile)
+	if err != nil {
+		return err
+	}
+	record, err := waitgraph.NewRecord(waits, w.order)
+	if err != nil {
+		return err
+	}
+	cycles, _, err := record.Judge()
+	if err != nil {
+		return err
+	}
+	cycles = slices.DeleteFunc(cycles, func(c waitgraph.Cycle) bool { return w.told[c.Identity()] })
+	if last || len(cycles) > 0 {
+		g.recordWaits(record)
+	}
+	for _, c := range cycles {
+		w.told[c.Identity()] = true
+		g.onComplaint(splat.WaitCycle(c))
+	}
+	return nil
+}
+
+func (g *guest) recordWaits(r waitgraph.Record) {
+	text, _ := json.Marshal(r)
+	g.history.Add(history.Event{Type: history.Waits, Guest: g.number, Text: string(text)})
+}
+
+func (g *guest) readNotes(ctx context.Context, path string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, g.vm.Deadline(readWaitsLimit))
+	defer cancel()
+	var reply agent.FileReply
+	err := g.vm.Agent.Call(ctx, agent.MethodReadFile, agent.FileParams{Path: path, Max: waitgraph.MaxAnswer}, &reply)
+	return reply.Data, err
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package waitgraph
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// kinds says how reports speak of the kinds of waits, and where the kernel's
+// documentation of them is its code.
+var kinds = map[string]struct{ what, verb string }{
+	"stop":   {"kthread_stop of", "it takes"},
+	"park":   {"kthread_park of", "it takes"},
+	"create": {"creation of a thread by", "it takes"},
+	"flush":  {"flush of", "it takes"},
+	"cancel": {"synchronous cancelling of", "it takes"},
+	"remove": {"removal of", "its users take"},
+}
+
+var numberRE = regexp.MustCompile(`\d+`)
+var classRE = regexp.MustCompile(`#\d+|/\d+$`)
+
+// who names WHO for people, the same in every run.
+func (c Cycle) who() string {
+	kind, name, _ := strings.Cut(c.Wait.Who, ":")
+	switch kind {
+	case "work":
+		return "work " + name
+	case "kernfs":
+		return "attribute " + numberRE.ReplaceAllString(c.Wait.Name, "#")
+	}
+	return name
+}
+
+// name of a class; the number that tells it from others of the same name differs
+// from boot to boot.
+func (c Cycle) name(key string) string {
+	if name, ok := c.names[key]; ok {
+		return classRE.ReplaceAllString(name, "")
+	}
+	return "a lock"
+}
+
+// Title says what is predicted, without numbers.
+func (c Cycle) Title() string {
+	k := kinds[c.Wait.Kind]
+	title := fmt.Sprintf("predicted deadlock: %s %s under %s, which %s", k.what, c.who(), c.name(c.Lock.Key), k.verb)
+	if len(c.Path) > 1 {
+		title = fmt.Sprintf("predicted deadlock: %s %s under %s, for which holders of %s wait, which %s", k.what, c.who(),
+			c.name(c.Lock.Key), c.name(c.Path[0]), k.verb)
+	}
+	return title
+}
+
+// Identity is the same for every sighting of one cycle.
+func (c Cycle) Identity() string {
+	return "waitcycle: " + c.Wait.Kind + " " + c.who() + ": " + strings.Join(c.Locks(), " -> ")
+}
+
+// Locks names the classes in the cycle, from what WHO takes to what the waiter
+// holds.
+func (c Cycle) Locks() []string {
+	var all []string
+	for _, key := range c.Path {
+		all = append(all, c.name(key))
+	}
+	return all
+}
+
+func mode(write bool) string {
+	if write {
+		return "write"
+	}
+	return "read"
+}
+
+// list names locks with their modes.
+func (c Cycle) list(all []Held) string {
+	var names []string
+	for _, h := range all {
+		how := mode(h.Write)
+		if h.Tried {
+			how += ", by a trylock"
+		}
+		names = append(names, fmt.Sprintf("%s (%s)", c.name(h.Key), how))
+	}
+	if len(names) == 0 {
+		return "nothing"
+	}
+	return strings.Join(names, ", ")
+}
+
+// Chain says in a few sentences why this is a deadlock, and that it hasn't
+// happened.
+func (c Cycle) Chain() string {
+	var b strings.Builder
+	subject := c.subject()
+	fmt.Fprintf(&b, "Predicted, nothing hangs: the parts were seen at different times. A %s %s, which waits for it, was seen %d times under %s. ",
+		kinds[c.Wait.Kind].what, c.who(), c.Wait.Count, c.list(c.Wait.Held))
+	where := ""
+	if c.Take.At != "" {
+		where = " in " + c.Take.At
+	}
+	fmt.Fprintf(&b, "Elsewhere, %s takes %s (%s)%s, seen %d times, under %s. ", subject, c.name(c.Take.Key), mode(c.Take.Write), where, c.Take.Count, c.list(c.Take.Held))
+	for i := 1; i < len(c.Path); i++ {
+		fmt.Fprintf(&b, "Others take %s under %s. ", c.name(c.Path[i]), c.name(c.Path[i-1]))
+	}
+	b.WriteString("If they meet, each waits for the next.")
+	for _, key := range c.Queued {
+		fmt.Fprintf(&b, " That takes one party more, a writer that queues for %s between two readers; writers of it were seen.", c.name(key))
+	}
+	if c.Alike {
+		fmt.Fprintf(&b, " Several locks of class %s were seen: it is not known that they mean the same one.", c.name(c.Lock.Key))
+	}
+	return b.String()
+}
+
+// subject is who takes the lock.
+func (c Cycle) subject() string {
+	if c.Wait.Kind == "remove" {
+		return "a user of " + c.who()
+	}
+	return c.who()
+}
