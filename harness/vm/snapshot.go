@@ -37,6 +37,7 @@ type Snapshot struct {
 	Console int64     `json:"console"` // bytes of BootLog
 	Pace    Pace      `json:"pace"`
 	Shared  *Shared   `json:"shared,omitempty"` // nil: guests read the state
+	Waiting []int     `json:"waiting"`          // CPUs that come online when a guest has gone on from here; nil if nobody knows
 	Primed  bool      `json:"primed"`           // what its run sets up in all of its guests was set up before it was saved
 }
 
@@ -66,6 +67,9 @@ func CanSnapshot(m *Machine, a Accel, v Version) error {
 // then. The error says nothing about the guest: if it can't go on, its steps will
 // tell.
 func (v *VM) Save(ctx context.Context, s *Snapshot, judge func(console []byte) error) (err error) {
+	if s.Waiting, err = v.waiting(ctx); err != nil {
+		return err
+	}
 	if err := v.stopSettled(ctx); err != nil {
 		return err
 	}
@@ -195,7 +199,12 @@ func (v *VM) awaken(ctx context.Context, s *Snapshot, load float64) (agent.Hello
 	if err != nil {
 		return hello, fmt.Errorf("it can't go on where it was: %w", err)
 	}
-	if err := v.Complete(ctx); err != nil {
+	if s.Waiting == nil {
+		err = v.Complete(ctx)
+	} else {
+		err = v.complete(ctx, s.Waiting)
+	}
+	if err != nil {
 		return hello, err
 	}
 	v.tempo.set(s.Pace.slowness(v.Spec.Machine, load, rounds(woken)), s.Pace.unstarved(v.Spec.Machine))
