@@ -168,6 +168,18 @@ func (c *Client) Call(ctx context.Context, method string, params, reply any) err
 	}
 }
 
+// Nudge gives the guest an interrupt to take and nothing to do: an empty line.
+func (c *Client) Nudge(ctx context.Context) error {
+	select {
+	case c.out <- []byte("\n"):
+		return nil
+	case <-c.ended:
+		return c.endError()
+	case <-ctx.Done():
+		return fmt.Errorf("agent: %w", context.Cause(ctx))
+	}
+}
+
 // Heartbeats returns the last heartbeat and when it arrived, on our clock. The
 // time is zero when none has arrived yet.
 func (c *Client) Heartbeats() (last Heartbeat, at time.Time) {

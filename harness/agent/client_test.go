@@ -177,6 +177,32 @@ func TestGuestThatDoesNotRead(t *testing.T) {
 	}
 }
 
+// TestNudge: it is a line without anything in it, which neither end minds.
+func TestNudge(t *testing.T) {
+	c, f := newFake(t)
+	f.play(func() {
+		line := make([]byte, 1)
+		if _, err := f.conn.Read(line); err != nil || line[0] != '\n' {
+			t.Errorf("the guest reads %q, %v", line, err)
+		}
+		f.say("\n")
+		f.say(`{"id":%d,"result":1}`+"\n", f.request().ID)
+	})
+	if err := c.Nudge(deadline(t)); err != nil {
+		t.Error(err)
+	}
+	var reply int
+	if err := c.Call(deadline(t), MethodPing, nil, &reply); err != nil || reply != 1 {
+		t.Errorf("got %d, %v", reply, err)
+	}
+	f.conn.Close()
+	<-c.Done()
+	var end *ChannelError
+	if err := c.Nudge(deadline(t)); !errors.As(err, &end) {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
 func TestLateAnswerIsDropped(t *testing.T) {
 	c, f := newFake(t)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -339,10 +339,14 @@ func TestRestoredGuestNeverLives(t *testing.T) {
 }
 
 // TestAllCPUsComeOnline: a guest that waits with its CPUs for its snapshot has
-// all of them afterwards, saved and restored.
+// all of them afterwards, saved and restored, whether its snapshot names them or
+// not.
 func TestAllCPUsComeOnline(t *testing.T) {
 	s := newShelf(t)
-	for i, restored := range []bool{false, true} {
+	for i, restored := range []bool{false, true, true} {
+		if i == 2 {
+			s.spoil(t, vm.SnapshotFile, func(b []byte) []byte { return bytes.Replace(b, []byte(`"waiting"`), []byte(`"forgotten"`), 1) })
+		}
 		r := play{
 			machine: guests.PSeries, accel: vm.TCG, saved: s,
 			scenario: only(schedule.Lane{DIMMs: 3, MaxUnits: 2, Gap: time.Second}, op.DIMMAdd),
@@ -350,6 +354,10 @@ func TestAllCPUsComeOnline(t *testing.T) {
 		cpus := slices.Collect(maps.Values(r.guests[0].CPUs()))
 		if r.Restored() != restored || len(cpus) != guests.PSeries.VCPU.Boot || slices.Contains(cpus, false) {
 			t.Errorf("run %d: CPUs %v, restored %v", i+1, r.guests[0].CPUs(), r.Restored())
+		}
+		asked := slices.Contains(r.guests[0].Log(), agent.MethodCPUs)
+		if asked == (i == 1) {
+			t.Errorf("run %d: asked for the CPUs: %v", i+1, asked)
 		}
 	}
 }

@@ -23,17 +23,34 @@ func (s *Spec) bootsOne() bool {
 // Complete brings those CPUs online that the guest has gone without in order
 // to be saved. Most guests have all of them.
 func (v *VM) Complete(ctx context.Context) error {
+	waiting, err := v.waiting(ctx)
+	if err != nil {
+		return err
+	}
+	return v.complete(ctx, waiting)
+}
+
+// waiting lists the CPUs that Complete brings online. It is never nil without an
+// error.
+func (v *VM) waiting(ctx context.Context) ([]int, error) {
+	waiting := []int{}
 	if !v.Spec.bootsOne() {
-		return nil
+		return waiting, nil
 	}
 	var cpus agent.CPUsReply
 	if err := v.Agent.Call(ctx, agent.MethodCPUs, agent.CPUsParams{}, &cpus); err != nil {
-		return err
+		return nil, err
 	}
 	for _, cpu := range cpus.Present {
-		if slices.Contains(cpus.Online, cpu) {
-			continue
+		if !slices.Contains(cpus.Online, cpu) {
+			waiting = append(waiting, cpu)
 		}
+	}
+	return waiting, nil
+}
+
+func (v *VM) complete(ctx context.Context, waiting []int) error {
+	for _, cpu := range waiting {
 		params := agent.SetCPUParams{CPU: cpu, Online: true, LimitMS: v.Deadline(onlineLimit).Milliseconds()}
 		if err := v.Agent.Call(ctx, agent.MethodSetCPU, params, nil); err != nil {
 			return fmt.Errorf("CPU %d, with which the guest has waited, does not come online: %w", cpu, err)

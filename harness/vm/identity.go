@@ -38,6 +38,9 @@ func Identity(s Spec) ([]string, error) {
 		parts = append(parts, mark)
 	}
 	parts = append(parts, Args(&s)...)
+	if while := s.savedWhile(); while != nil {
+		parts = append(parts, "saved while "+while.String())
+	}
 	if s.Accel != TCG {
 		parts = append(parts, hostMark())
 	}

@@ -102,6 +102,10 @@ type Defect struct {
 	VCPUReAdds   int  // vCPUs may be added at most so often after boot; 0 for no limit
 	RestoresOne  bool // of a restored guest, only the CPU lives that it booted on
 	NoSnapshot   bool // guests are neither saved nor restored
+
+	// SaveWhile is what "info pic" has to say of a guest at the moment at which it
+	// is saved, for those who go on from it to hear interrupts; nil for anything.
+	SaveWhile *regexp.Regexp
 }
 
 // Machines is the catalog of all machines.

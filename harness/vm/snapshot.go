@@ -37,6 +37,7 @@ type Snapshot struct {
 	Console int64     `json:"console"` // bytes of BootLog
 	Pace    Pace      `json:"pace"`
 	Shared  *Shared   `json:"shared,omitempty"` // nil: guests read the state
+	Waiting []int     `json:"waiting"`          // CPUs that come online when a guest has gone on from here; nil if nobody knows
 	Primed  bool      `json:"primed"`           // what its run sets up in all of its guests was set up before it was saved
 }
 
@@ -66,14 +67,13 @@ func CanSnapshot(m *Machine, a Accel, v Version) error {
 // then. The error says nothing about the guest: if it can't go on, its steps will
 // tell.
 func (v *VM) Save(ctx context.Context, s *Snapshot, judge func(console []byte) error) (err error) {
+	if s.Waiting, err = v.waiting(ctx); err != nil {
+		return err
+	}
 	if err := v.stopSettled(ctx); err != nil {
 		return err
 	}
-	defer func() {
-		on, cancel := context.WithTimeout(context.WithoutCancel(ctx), quitGrace)
-		defer cancel()
-		err = errors.Join(err, qmp.Cont(on, v.Monitor))
-	}()
+	defer func() { err = errors.Join(err, v.goOn(ctx)) }()
 	// QEMU writes the log before the guest sees its byte taken, so all is there.
 	console, err := os.ReadFile(filepath.Join(v.Spec.Dir, ConsoleLog))
 	if err != nil {
@@ -87,49 +87,6 @@ func (v *VM) Save(ctx context.Context, s *Snapshot, judge func(console []byte) e
 	}
 	s.Made, s.Console = time.Now().UTC(), int64(len(console))
 	return s.write(ctx, s.Dir, console)
-}
-
-const (
-	settleTries = 20
-	settlePause = 50 * time.Millisecond
-)
-
-// errUnsettled says that there was no moment to save a guest at.
-var errUnsettled = errors.New("it did not come to rest")
-
-// stopSettled stops the guest at a moment at which it can be saved: a little
-// after it was last spoken to, with no interrupt on its way. After an error it
-// runs.
-func (v *VM) stopSettled(ctx context.Context) error {
-	ticker := time.NewTicker(settlePause)
-	defer ticker.Stop()
-	for range settleTries {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		if err := qmp.Stop(ctx, v.Monitor); err != nil {
-			return err
-		}
-		settled, err := v.settled(ctx)
-		if settled {
-			return nil
-		}
-		if err = errors.Join(err, qmp.Cont(ctx, v.Monitor)); err != nil {
-			return err
-		}
-	}
-	return blame.On(blame.Host, errUnsettled, "")
-}
-
-func (v *VM) settled(ctx context.Context) (bool, error) {
-	pattern := v.Spec.Machine.Unsettled
-	if pattern == nil {
-		return true, nil
-	}
-	interrupts, err := qmp.Human(ctx, v.Monitor, "info pic")
-	return err == nil && !pattern.MatchString(interrupts), err
 }
 
 // write completes a snapshot whose state is in dir already.
@@ -242,7 +199,12 @@ func (v *VM) awaken(ctx context.Context, s *Snapshot, load float64) (agent.Hello
 	if err != nil {
 		return hello, fmt.Errorf("it can't go on where it was: %w", err)
 	}
-	if err := v.Complete(ctx); err != nil {
+	if s.Waiting == nil {
+		err = v.Complete(ctx)
+	} else {
+		err = v.complete(ctx, s.Waiting)
+	}
+	if err != nil {
 		return hello, err
 	}
 	v.tempo.set(s.Pace.slowness(v.Spec.Machine, load, rounds(woken)), s.Pace.unstarved(v.Spec.Machine))

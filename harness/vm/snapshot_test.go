@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -25,7 +26,7 @@ func TestSnapshotCheck(t *testing.T) {
 	}
 	s := fresh()
 	read, err := OpenSnapshot(s.Dir)
-	if err != nil || *read != *s || read.Check(t.Context()) != nil {
+	if err != nil || !reflect.DeepEqual(read, s) || read.Check(t.Context()) != nil {
 		t.Errorf("written %+v, read %+v, %v; %v", s, read, err, read.Check(t.Context()))
 	}
 	for file, text := range map[string]string{stateFile: "the stat", BootLog: "boo"} {
@@ -58,6 +59,14 @@ func TestSnapshotCheck(t *testing.T) {
 func TestCanSnapshot(t *testing.T) {
 	if CanSnapshot(testMachine, TCG, Version{8, 1, 9}) == nil || CanSnapshot(testMachine, TCG, Version{8, 2, 0}) != nil || CanSnapshot(testMachine, TCG, Version{10, 0, 2}) != nil {
 		t.Error("file migration came with QEMU 8.2")
+	}
+	unable := *testMachine
+	unable.Defects = []Defect{{ID: "loses-all", Doc: "it loses all", Accel: TCG, Below: Version{10, 1, 0}, NoSnapshot: true}}
+	if err := CanSnapshot(&unable, TCG, Version{10, 0, 2}); err == nil || !strings.Contains(err.Error(), "it loses all") {
+		t.Errorf("a machine whose guests can't be restored: %v", err)
+	}
+	if CanSnapshot(&unable, KVM, Version{10, 0, 2}) != nil || CanSnapshot(&unable, TCG, Version{10, 1, 0}) != nil {
+		t.Error("another accelerator, and a QEMU in which it is mended")
 	}
 }
 

@@ -132,7 +132,7 @@ func (g *Guest) command(c qmptest.Command) (value any, then func(), err error) {
 		q.paused = c.Execute == "stop"
 		return nothing, nil, nil
 	case "human-monitor-command":
-		return "", nil, nil
+		return inService, nil, nil
 	case "migrate-set-capabilities", "migrate-set-parameters":
 		return nothing, nil, nil
 	case "migrate":
@@ -146,6 +146,10 @@ func (g *Guest) command(c qmptest.Command) (value any, then func(), err error) {
 }
 
 var nothing = struct{}{}
+
+// inService is what QEMU says of a pseries CPU in the middle of an external
+// interrupt ("info pic").
+const inService = "CPU 0 XIRR=05000000 ((nil)) PP=ff MFRR=ff\r\n"
 
 func refuse(class, format string, args ...any) error {
 	return &qmp.Error{Class: class, Desc: fmt.Sprintf(format, args...)}
