@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package schedule_test
+package main
 
 import (
 	"strings"
@@ -11,7 +11,6 @@ import (
 	"plugstorm/harness/op"
 	"plugstorm/harness/schedule"
 	"plugstorm/harness/vm"
-	_ "plugstorm/suites"
 )
 
 // TestOneLane: a scenario in one lane does every kind of op that it does in
