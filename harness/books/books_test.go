@@ -53,6 +53,7 @@ func TestRealGuests(t *testing.T) {
 		"x86_64-smoke":   nil,
 		"x86_64-no-dimm": nil,
 		"pseries-smoke":  nil,
+		"x86_64-b19":     {"books: ram-has-blocks"},
 		"x86_64-b15":     {"books: lost-links: nodeN/cpuN"},
 	} {
 		if diff := cmp.Diff(want, identities(t, golden(t, name))); diff != "" {
