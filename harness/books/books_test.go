@@ -50,9 +50,11 @@ func identities(t *testing.T, r Report) []string {
 // have what was planted.
 func TestRealGuests(t *testing.T) {
 	for name, want := range map[string][]string{
-		"x86_64-smoke":  nil,
-		"pseries-smoke": nil,
-		"x86_64-b15":    {"books: lost-links: nodeN/cpuN"},
+		"x86_64-smoke":   nil,
+		"x86_64-no-dimm": nil,
+		"pseries-smoke":  nil,
+		"x86_64-b19":     {"books: ram-has-blocks"},
+		"x86_64-b15":     {"books: lost-links: nodeN/cpuN"},
 	} {
 		if diff := cmp.Diff(want, identities(t, golden(t, name))); diff != "" {
 			t.Errorf("%s: %s", name, diff)
@@ -87,8 +89,8 @@ func forget(s *Sample, path string) {
 }
 
 // spoils are ways to spoil what a healthy pseries guest said, each with the
-// complaint that it makes. It has memory 0-3 on node 0 and a DIMM of memory6 and
-// memory7 on node 1; of eight CPUs four are there and online.
+// complaint that it makes. It has memory 0-3 on node 0 and a DIMM, memory5, on
+// node 1; of eight CPUs four are there and online.
 var spoils = []struct {
 	want    string // identity without "books: "
 	spoil   func(*Sample)
@@ -97,10 +99,10 @@ var spoils = []struct {
 	{want: "ram-has-blocks", spoil: func(s *Sample) { s.Guest.RAM += "80000000-8fffffff : System RAM\n" }},
 	{want: "ram-has-blocks", spoil: func(s *Sample) { s.Guest.RAM += "  70000000-8fffffff : System RAM (kmem)\n" }},
 	{want: "blocks-have-ram", spoil: func(s *Sample) {
-		s.Guest.RAM = strings.ReplaceAll(s.Guest.RAM, "70000000-7fffffff : System RAM\n", "")
+		s.Guest.RAM = strings.ReplaceAll(s.Guest.RAM, "50000000-5fffffff : System RAM\n", "")
 	}},
 	{want: "blocks-plugged", spoil: func(s *Sample) { s.QEMU.Memory = nil }},
-	{want: "blocks-plugged", spoil: func(s *Sample) { s.QEMU.Memory[0].Size /= 2 }},
+	{want: "blocks-plugged", spoil: func(s *Sample) { s.QEMU.Memory[0].Start += s.QEMU.Memory[0].Size }},
 	{want: "cpus-plugged", spoil: func(s *Sample) { s.QEMU.VCPUs-- }},
 	{want: "cpu-masks: present", spoil: func(s *Sample) { s.Guest.Lists["cpu/possible"] = "0-2"; onlyX86(s) }},
 	{want: "cpu-masks: online", spoil: func(s *Sample) { s.Guest.Lists["cpu/present"] = "0-2" }},
@@ -123,13 +125,13 @@ var spoils = []struct {
 	{want: "node-cpus: has_cpu", spoil: func(s *Sample) { s.Guest.Lists["node/has_cpu"] = "" }},
 	{want: "lost-links: nodeN/cpuN", spoil: func(s *Sample) { dir(s, "devices/system/node/node0").Lost = []string{"cpu9"} }},
 	{want: "lost-links: devices/memoryN", spoil: func(s *Sample) { dir(s, "bus/memory/devices").Lost = []string{"memory9"} }},
-	{want: "node-links: from a memory", missing: true, spoil: func(s *Sample) { drop(&dir(s, "devices/system/node/node1").Links, "memory6") }},
+	{want: "node-links: from a memory", missing: true, spoil: func(s *Sample) { drop(&dir(s, "devices/system/node/node1").Links, "memory5") }},
 	{want: "node-links: to a cpu", missing: true, spoil: func(s *Sample) { dir(s, "devices/system/cpu/cpu1").Links = nil }},
 	{want: "node-links: no node", missing: true, spoil: func(s *Sample) {
-		dir(s, "devices/system/memory/memory6").Links = nil
-		drop(&dir(s, "devices/system/node/node1").Links, "memory6")
+		dir(s, "devices/system/memory/memory5").Links = nil
+		drop(&dir(s, "devices/system/node/node1").Links, "memory5")
 	}},
-	{want: "bus-devices: memory lost", spoil: func(s *Sample) { drop(&dir(s, "bus/memory/devices").Links, "memory6") }},
+	{want: "bus-devices: memory lost", spoil: func(s *Sample) { drop(&dir(s, "bus/memory/devices").Links, "memory5") }},
 	{want: "bus-devices: node left", spoil: func(s *Sample) {
 		bus := dir(s, "bus/node/devices")
 		bus.Links = append(slices.Clone(bus.Links), "node7")
@@ -142,7 +144,7 @@ var spoils = []struct {
 	{want: "node-tiers: left", spoil: func(s *Sample) { emptyNode1(s); s.Guest.Lists["tier/memory_tier4"] = "0-1" }},
 	{want: "node-tiers: twice", spoil: func(s *Sample) { s.Guest.Lists["tier/memory_tier9"] = "1" }},
 	{want: "node-tiers: lost", missing: true, spoil: func(s *Sample) { s.Guest.Lists["tier/memory_tier4"] = "0" }},
-	{want: "mem-total", spoil: func(s *Sample) { s.Guest.MemTotal = "MemTotal:        1527488 kB\n" }},
+	{want: "mem-total", spoil: func(s *Sample) { s.Guest.MemTotal = "MemTotal:        1265344 kB\n" }},
 	{want: "slab-caches", spoil: func(s *Sample) { s.Guest.Caches = []string{"plugstorm_0_17"} }},
 }
 

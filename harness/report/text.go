@@ -218,10 +218,10 @@ func (t *text) finding(n int, f verdict.Finding) {
 	if why := explanation(&f.Finding); why != "" {
 		t.prose("    why: ", why)
 	}
-	switch {
-	case f.Detector == "harness":
+	switch f.Detector {
+	case "harness":
 		t.prose("    ", f.Text)
-	case f.Detector == "books":
+	case "books":
 		for line := range strings.Lines(f.Text) {
 			t.prose("    ", line)
 		}

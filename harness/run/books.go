@@ -10,9 +10,7 @@ import (
 	"plugstorm/harness/agent"
 	"plugstorm/harness/books"
 	"plugstorm/harness/history"
-	"plugstorm/harness/op"
 	"plugstorm/harness/qmp"
-	"plugstorm/harness/schedule"
 )
 
 const (
@@ -68,12 +66,4 @@ func (g *guest) plugged(ctx context.Context) *books.Plugged {
 		}
 	}
 	return p
-}
-
-// noteWorkload remembers which workloads the schedule has started, for them to
-// be stopped at the end.
-func (g *guest) noteWorkload(step schedule.Step) {
-	if start, ok := step.Op.Op.(*op.WorkloadStart); ok {
-		g.workloads.Store(start.ID, true)
-	}
 }

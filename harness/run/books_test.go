@@ -18,7 +18,7 @@ import (
 // healthy is what a real guest said.
 func healthy(t *testing.T) agent.BooksReply {
 	t.Helper()
-	text, err := os.ReadFile("../books/testdata/x86_64-smoke.json")
+	text, err := os.ReadFile("../books/testdata/x86_64-no-dimm.json")
 	if err != nil {
 		t.Fatal(err)
 	}

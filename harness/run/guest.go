@@ -67,7 +67,7 @@ type guest struct {
 	end       context.CancelCauseFunc // ends the guest's storm; the first cause counts
 	live      *live                   // what the console says, as it says it
 	shutdown  atomic.Pointer[string]  // the reason of QEMU's SHUTDOWN event
-	workloads sync.Map                // IDs of those that a step has started
+	workloads sync.Map                // IDs of those that steps have started and not stopped
 	side      sync.WaitGroup          // the goroutines that watch it
 	waits     waitWatch               // what its kernel's module of waits has told
 	checked   bool                    // its kernel checks the run's rules

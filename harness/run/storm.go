@@ -125,6 +125,7 @@ func (g *guest) step(step schedule.Step, setup bool) {
 	g.finished.Add(1)
 	if outcome == op.Done {
 		g.usual.add(step.Op.Kind, time.Since(began))
+		g.dropWorkload(step)
 	}
 	g.react(step, outcome, err)
 }
