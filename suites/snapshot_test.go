@@ -108,7 +108,9 @@ var _ = Describe("a snapshot", func() {
 			info, err := os.Stat(state)
 			Expect(err).NotTo(HaveOccurred())
 			Expect(os.Truncate(state, info.Size()/2)).To(Succeed())
-			third := smokeOn(machine.Name).Machines[0].Starts
+			// One attempt, whatever comes of its steps: another one would be restored.
+			_, damaged := plugstorm("run", "--json", "--out", newRunDir(), "--machine", machine.Name, "--suite", "smoke", "--seed", "1", "--duration", "8s")
+			third := damaged.Machines[0].Starts
 			Expect(third).To(HaveLen(1))
 			Expect(third[0].Restored).To(BeFalse())
 			Expect(third[0].Snapshot).To(ConsistOf(HavePrefix("thrown away: "), HavePrefix("saved in ")))

@@ -186,6 +186,24 @@ func TestBrokenSnapshot(t *testing.T) {
 	}
 }
 
+// TestDeafGuestBoots: a restored guest that introduces itself and hears nothing
+// after that costs its run some time, and nothing else.
+func TestDeafGuestBoots(t *testing.T) {
+	s := newShelf(t)
+	save(t, s, guests.PSeries)
+	deaf := func(*vmtest.Guest, json.RawMessage) (any, error) { return nil, vmtest.ErrNoAnswer }
+	r := play{machine: guests.PSeries, accel: vm.TCG, saved: s, character: func(n int) vmtest.Character {
+		if n > 1 {
+			return vmtest.Character{}
+		}
+		return vmtest.Character{Methods: map[string]vmtest.Handler{agent.MethodWake: deaf, agent.MethodCPUs: deaf, agent.MethodSetCPU: deaf}}
+	}}.perform(t)
+	r.expect(t, lines(runStart, "1 guest-start  "+s.dir, "1 snapshot  thrown away: it can't go on where it was: ", up(1), "1 snapshot  saved in ", timeUp(1), runEnd)...)
+	if r.err != nil || r.Restored() || len(r.steps(history.Fault, 0)) != 0 || s.drops != 1 || !s.kept {
+		t.Errorf("%v; restored %v, shelf %+v", r.err, r.Restored(), s)
+	}
+}
+
 // TestDamagedSnapshot: a guest may live although what it went on from is
 // damaged. It is disowned, and there is a fault: its run can't be clean.
 func TestDamagedSnapshot(t *testing.T) {
