@@ -126,14 +126,14 @@ func TestConstraint(t *testing.T) {
 		{"=6.12.3", "6.12.30", false}, {">=6.1", "6.1.0-18-amd64", true}, {">=6.1.5", "6.1.0-18-amd64", false}, {">=6", "garbage", false},
 		{">=99999999999999999999999", "6", false},
 	} {
-		got, err := ParseConstraint(c.constraint)
+		got, err := parseConstraint(c.constraint)
 		if err != nil {
 			if c.want {
 				t.Errorf("%q: %v", c.constraint, err)
 			}
 			continue
 		}
-		if got.Allows(c.release) != c.want {
+		if got.allows(c.release) != c.want {
 			t.Errorf("%q allows %q: %v, want %v", c.constraint, c.release, !c.want, c.want)
 		}
 	}

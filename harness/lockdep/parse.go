@@ -26,7 +26,7 @@ func Parse(lines []string) (*Report, bool) {
 	if len(lines) == 0 {
 		return nil, false
 	}
-	kind := KindOf(lines[0])
+	kind := kindOf(lines[0])
 	if kind == "" {
 		return nil, false
 	}
@@ -206,7 +206,7 @@ func clip(s string) string {
 
 // class normalises a name and notes the class.
 func (p *parser) class(name string) string {
-	c := NormalizeClass(clip(name))
+	c := normalizeClass(clip(name))
 	if c != "" && len(p.classes) < maxChain {
 		p.classes[c] = true
 	}

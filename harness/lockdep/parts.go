@@ -139,7 +139,7 @@ func (p *parser) scenario(line string) {
 	indent := len(line) - len(strings.TrimLeft(line, " \t"))
 	switch {
 	case m != nil:
-		s = Step{Do: strings.Replace(m[2], "read_lock", "rlock", 1), Class: NormalizeClass(clip(m[3]))}
+		s = Step{Do: strings.Replace(m[2], "read_lock", "rlock", 1), Class: normalizeClass(clip(m[3]))}
 	case strings.Contains(line, "local_irq_disable();"):
 		s.Do = "local_irq_disable"
 	case strings.Contains(line, "<Interrupt>"):
