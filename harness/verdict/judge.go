@@ -107,7 +107,6 @@ type guestTrace struct {
 	steps          map[int]*stepTrace
 	rules          *ruleTrace     // nil: the checker was not to be there
 	stuck          *history.Event // tasks stayed blocked, and nothing shows a cycle
-	complaint      string         // the first that was seen as it came
 	disowned       bool           // it went on from a damaged snapshot: nothing that it shows is the kernel's
 }
 
@@ -166,9 +165,6 @@ func (j *judge) event(e history.Event) {
 		if g := j.guest(e.Guest); g.blind == 0 {
 			g.blind = e.At
 		}
-	case history.Complaint:
-		g := j.guest(e.Guest)
-		g.complaint = cmp.Or(g.complaint, e.Text)
 	case history.Silent:
 		j.sight(e, own(e, "the guest went silent", "harness:silent"))
 	case history.Stuck:
@@ -277,9 +273,6 @@ func (j *judge) consoleFindings(number int, g *guestTrace) {
 	found, lost := splat.Search(j.consoles[number])
 	if lost > 0 {
 		j.fault(g.end, fmt.Sprintf("guest %d: %d complaints are more than we can keep", number, lost), "read its console: plugstorm triage")
-	}
-	if len(found) == 0 && g.complaint != "" {
-		j.fault(g.end, fmt.Sprintf("guest %d: %q was seen as it came, and its console doesn't show it", number, g.complaint), "was the console's file changed?")
 	}
 	for _, f := range found {
 		at := g.when(f.Start)

@@ -58,8 +58,6 @@ func TestStatus(t *testing.T) {
 			why: []string{"harness: BUG: MAX_LOCKDEP_ENTRIES too low!"}},
 		{name: "a console with nothing on it", want: verdict.Unknown, why: []string{"guest 1 has said nothing on its console"},
 			record: clean().without(history.Console), input: func(in *verdict.Input) { in.Consoles[1] = []byte{} }},
-		{name: "a complaint that the console doesn't show", record: clean().at(30, history.Event{Type: history.Complaint, Guest: 1, Text: "WARNING in f"}),
-			want: verdict.Unknown, why: []string{`harness: guest 1: "WARNING in f" was seen as it came, and its console doesn't show it`}},
 		{name: "a guest without an end", record: clean().without(history.GuestEnd), want: verdict.Unknown,
 			why: []string{"the record has no end of guest 1"}},
 		{name: "an end without a beginning", record: clean().at(50, history.Event{Type: history.StepEnd, Guest: 1, Seq: 99, Outcome: op.Done}),
