@@ -303,8 +303,6 @@ func TestBounded(t *testing.T) {
 	}
 }
 
-// TestCutOff: no beginning of a dump makes the Reader panic, and none shows a
-// wait that the whole doesn't.
 // TestManySources: a list that is going on when there are too many sources to
 // remember counts as far as it came.
 func TestManySources(t *testing.T) {
@@ -340,6 +338,8 @@ func TestSettledByAddress(t *testing.T) {
 	}
 }
 
+// TestCutOff: no beginning of a dump makes the Reader panic, and none shows a
+// wait that the whole doesn't.
 func TestCutOff(t *testing.T) {
 	text := stackOf("w", 1, 1, mutex+"f") + stackOf("v", 2, 1, mutex+"g") + showing + heldBy("w/1", "ffff888000000010 a f", "ffff888000000020 b f") +
 		heldBy("v/2", "ffff888000000020 b g", "ffff888000000010 a g") + shown
