@@ -19,7 +19,7 @@ func (c *Comparison) Median() float64 { return c.Ratios[(len(c.Ratios)-1)/2] }
 
 func (c *Comparison) String() string {
 	text := fmt.Sprintf("%s / %s, median times from QEMU's start: %.1f (%.1f to %.1f, %d plants and machines)",
-		c.Peer, Ours, c.Median(), c.Ratios[0], c.Ratios[len(c.Ratios)-1], len(c.Ratios))
+		c.Peer, ours, c.Median(), c.Ratios[0], c.Ratios[len(c.Ratios)-1], len(c.Ratios))
 	if c.Bounds > 0 {
 		text += fmt.Sprintf(", at least: %d of them are what its budget says, for it missed most", c.Bounds)
 	}
@@ -33,8 +33,8 @@ func (t *Table) Compare() []Comparison {
 	for _, peer := range peersOf(t) {
 		c := Comparison{Peer: peer}
 		for i := range t.Rows {
-			if ours := &t.Rows[i]; ours.By == Ours {
-				c.add(t, ours)
+			if row := &t.Rows[i]; row.By == ours {
+				c.add(t, row)
 			}
 		}
 		if len(c.Ratios) > 0 {
@@ -45,9 +45,9 @@ func (t *Table) Compare() []Comparison {
 	return all
 }
 
-func (c *Comparison) add(t *Table, ours *Row) {
-	theirs := t.peerRow(ours, c.Peer)
-	if theirs == nil || ours.Silent || !ours.Measured() || !theirs.Measured() || !ours.mostly() || ours.FromQEMU.Median <= 0 {
+func (c *Comparison) add(t *Table, row *Row) {
+	theirs := t.peerRow(row, c.Peer)
+	if theirs == nil || row.Silent || !row.Measured() || !theirs.Measured() || !row.mostly() || row.FromQEMU.Median <= 0 {
 		return
 	}
 	took := theirs.FromQEMU.Median
@@ -55,7 +55,7 @@ func (c *Comparison) add(t *Table, ours *Row) {
 		took = max(took, t.Plan.Budget)
 		c.Bounds++
 	}
-	c.Ratios = append(c.Ratios, float64(took)/float64(ours.FromQEMU.Median))
+	c.Ratios = append(c.Ratios, float64(took)/float64(row.FromQEMU.Median))
 }
 
 // mostly reports whether most runs detected something, so that the median of
@@ -63,9 +63,9 @@ func (c *Comparison) add(t *Table, ours *Row) {
 func (row *Row) mostly() bool { return 2*row.Detected > row.Asked }
 
 // peerRow finds a peer's row beside one of ours; nil if there is none.
-func (t *Table) peerRow(ours *Row, peer string) *Row {
+func (t *Table) peerRow(row *Row, peer string) *Row {
 	i := slices.IndexFunc(t.Rows, func(r Row) bool {
-		return r.By == peer && r.Subject.Name == ours.Subject.Name && r.Machine == ours.Machine
+		return r.By == peer && r.Subject.Name == row.Subject.Name && r.Machine == row.Machine
 	})
 	if i < 0 {
 		return nil

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Ours is the name under which plugstorm itself hunts, beside its peers.
-const Ours = "plugstorm"
+// ours is the name under which plugstorm itself hunts, beside its peers.
+const ours = "plugstorm"
 
 // A Subject is a bug to hunt: a plant, or a patch of the user's.
 type Subject struct {
@@ -60,7 +60,7 @@ type Cell struct {
 }
 
 func (c Cell) String() string {
-	if c.By == Ours {
+	if c.By == ours {
 		return fmt.Sprintf("%s on %s", c.Subject.Name, c.Machine)
 	}
 	return fmt.Sprintf("%s on %s by %s", c.Subject.Name, c.Machine, c.By)
@@ -81,7 +81,7 @@ func (p *Plan) Cells() []Cell {
 				continue
 			}
 			silent := slices.Contains(s.Silent, machine)
-			all = append(all, Cell{s, machine, Ours, s.Suite, silent, false})
+			all = append(all, Cell{s, machine, ours, s.Suite, silent, false})
 			for _, name := range peers {
 				peer := p.Peers[name]
 				all = append(all, Cell{s, machine, name, cmp.Or(peer.Suite, s.Suite) + peer.Behind, silent, peer.Cold})

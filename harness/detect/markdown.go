@@ -31,7 +31,7 @@ func tableMarkdown(t *Table, host Host, now time.Time) string {
 	b.WriteString("\n" + strings.Repeat("|---", 11+len(peers)) + "|\n")
 	for i := range t.Rows {
 		r := &t.Rows[i]
-		if r.By != Ours {
+		if r.By != ours {
 			continue
 		}
 		cells := []string{
@@ -48,7 +48,7 @@ func tableMarkdown(t *Table, host Host, now time.Time) string {
 		fmt.Fprintf(&b, "\n%s.\n", c.String())
 	}
 	for _, s := range t.Shared {
-		fmt.Fprintf(&b, "\nShared by %s: `%s`\n", strings.Join(s.Subjects, ", "), strings.ReplaceAll(console.Escape(s.Identity), "`", "'"))
+		fmt.Fprintf(&b, "\nShared by %s: `%s`\n", console.Escape(strings.Join(s.Subjects, ", ")), strings.ReplaceAll(console.Escape(s.Identity), "`", "'"))
 	}
 	b.WriteString("\n")
 	return b.String()
@@ -76,7 +76,7 @@ func conditions(t *Table, host Host, now time.Time) string {
 func peersOf(t *Table) []string {
 	var all []string
 	for _, r := range t.Rows {
-		if r.By != Ours {
+		if r.By != ours {
 			all = append(all, r.By)
 		}
 	}
@@ -107,7 +107,7 @@ func seedsMarkdown(t *Table) string {
 		s := &t.Plan.Subjects[i]
 		var detectors, medians []string
 		for _, r := range t.Rows {
-			if r.Subject == s && r.By == Ours && !r.Silent {
+			if r.Subject == s && r.By == ours && !r.Silent {
 				for _, d := range r.Detectors {
 					detectors = append(detectors, d.Name)
 				}

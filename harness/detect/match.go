@@ -59,8 +59,8 @@ func (m *Matcher) clause(key, value string) error {
 	return nil
 }
 
-// Matches reports whether a finding is the one that is meant.
-func (m *Matcher) Matches(f splat.Finding) bool {
+// matches reports whether a finding is the one that is meant.
+func (m *Matcher) matches(f splat.Finding) bool {
 	stacks := stacksOf(f)
 	return (len(m.Types) == 0 || slices.Contains(m.Types, f.Type)) &&
 		(m.Title == nil || m.Title.MatchString(f.Title) || slices.ContainsFunc(f.Alt, m.Title.MatchString)) &&

@@ -46,14 +46,14 @@ func TestMatches(t *testing.T) {
 		m, err := ParseMatcher(text)
 		if err != nil {
 			t.Errorf("%q: %v", text, err)
-		} else if m.Matches(cycle) != want {
+		} else if m.matches(cycle) != want {
 			t.Errorf("%q: %v", text, !want)
 		}
-		if err == nil && m.Matches(slim(cycle)) != want {
+		if err == nil && m.matches(slim(cycle)) != want {
 			t.Errorf("%q doesn't say the same of what results keep", text)
 		}
 	}
-	if m, err := ParseMatcher("locks slab_mutex"); err != nil || m.Matches(splat.Finding{Title: "x"}) {
+	if m, err := ParseMatcher("locks slab_mutex"); err != nil || m.matches(splat.Finding{Title: "x"}) {
 		t.Errorf("a finding without locks: %v", err)
 	}
 }
@@ -77,7 +77,7 @@ func TestPlantsSayWhatIsRight(t *testing.T) {
 			m, err := ParseMatcher(text)
 			if err != nil {
 				t.Errorf("%s: %v", p.Name, err)
-			} else if m.Matches(splat.Finding{Title: "kernel BUG in x", Type: splat.TypeBug}) {
+			} else if m.matches(splat.Finding{Title: "kernel BUG in x", Type: splat.TypeBug}) {
 				t.Errorf("%s: %q takes everything", p.Name, text)
 			}
 		}

@@ -95,7 +95,7 @@ func (r *Result) First() *verdict.Finding {
 // came first need not be it: one bug may have several complaints to offer.
 func (r *Result) Expected(s *Subject) bool {
 	return slices.ContainsFunc(r.Findings, func(f verdict.Finding) bool {
-		return slices.ContainsFunc(s.Match, func(m *Matcher) bool { return m.Matches(f.Finding) })
+		return slices.ContainsFunc(s.Match, func(m *Matcher) bool { return m.matches(f.Finding) })
 	})
 }
 

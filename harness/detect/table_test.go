@@ -36,7 +36,7 @@ func matcher(t *testing.T, text string) []*Matcher {
 
 // result is one of subject a on x86_64.
 func result(seed int64, status verdict.Status, findings ...verdict.Finding) Result {
-	return Result{Version: Version, Subject: "a", Machine: "x86_64", By: Ours, Suite: "storm", Seed: seed, Budget: second, Status: status, Findings: findings, Done: 10}
+	return Result{Version: Version, Subject: "a", Machine: "x86_64", By: ours, Suite: "storm", Seed: seed, Budget: second, Status: status, Findings: findings, Done: 10}
 }
 
 func finding(title string, at time.Duration) verdict.Finding {
@@ -230,7 +230,7 @@ func TestNewResult(t *testing.T) {
 			{Finding: splat.Finding{Title: "old"}, Guest: 1, Known: "an-issue"},
 		},
 	}
-	c := Cell{Subject: &Subject{Name: "a"}, Machine: "x86_64", By: Ours, Suite: "storm"}
+	c := Cell{Subject: &Subject{Name: "a"}, Machine: "x86_64", By: ours, Suite: "storm"}
 	r := NewResult(c, history.Case{Seed: 7, Duration: second}, v, "dir")
 	if r.Done != 7 || r.Seed != 7 || r.Budget != second || r.Guests != 2 || !slices.Equal(r.Known, []string{"an-issue"}) {
 		t.Errorf("%+v", r)

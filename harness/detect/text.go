@@ -41,7 +41,7 @@ func WriteText(w io.Writer, t *Table) error {
 
 func writeShared(w io.Writer, t *Table) error {
 	for _, s := range t.Shared {
-		if _, err := fmt.Fprintf(w, "shared by %s: %s\n", strings.Join(s.Subjects, ", "), console.Escape(s.Identity)); err != nil {
+		if _, err := fmt.Fprintf(w, "shared by %s: %s\n", console.Escape(strings.Join(s.Subjects, ", ")), console.Escape(s.Identity)); err != nil {
 			return err
 		}
 	}

@@ -9,19 +9,19 @@ import (
 	"strings"
 )
 
-// A Constraint limits kernel releases: comparisons that must all hold, such as
+// A constraint limits kernel releases: comparisons that must all hold, such as
 // ">=6.8 <6.13". The operators are >= <= > < and =. "=6.12" and "<=6.12" take
-// in every 6.12.y, ">6.12" none of them. An empty Constraint allows everything.
-type Constraint []comparison
+// in every 6.12.y, ">6.12" none of them. An empty one allows everything.
+type constraint []comparison
 
 type comparison struct {
 	op      string
 	version []int
 }
 
-// ParseConstraint reads comparisons separated by blanks.
-func ParseConstraint(s string) (Constraint, error) {
-	var c Constraint
+// parseConstraint reads comparisons separated by blanks.
+func parseConstraint(s string) (constraint, error) {
+	var c constraint
 	for _, word := range strings.Fields(s) {
 		version := strings.TrimLeft(word, "<>=")
 		op := word[:len(word)-len(version)]
@@ -37,9 +37,9 @@ func ParseConstraint(s string) (Constraint, error) {
 	return c, nil
 }
 
-// Allows reports whether a release ("6.12.117-plugstorm") is within the
+// allows reports whether a release ("6.12.117-plugstorm") is within the
 // constraint. Release candidates count as the version they precede.
-func (c Constraint) Allows(release string) bool {
+func (c constraint) allows(release string) bool {
 	if len(c) == 0 {
 		return true
 	}

@@ -36,14 +36,14 @@ type Issue struct {
 
 	// Where it applies. Empty means everywhere.
 	Machines []string `toml:"machines" json:"machines,omitempty"`
-	Kernels  string   `toml:"kernels" json:"kernels,omitempty"` // see Constraint
+	Kernels  string   `toml:"kernels" json:"kernels,omitempty"` // see constraint
 
 	Reason string `toml:"reason" json:"reason"`           // why it is real, and what the code does
 	Source string `toml:"source" json:"source,omitempty"` // where it was seen, or the commit that fixes it
 	Link   string `toml:"link" json:"link,omitempty"`     // a discussion or a fix
 
 	title, address *regexp.Regexp
-	kernels        Constraint
+	kernels        constraint
 }
 
 // A Set is the issues of one file. The zero and the nil Set know nothing. It is
@@ -91,7 +91,7 @@ func (i *Issue) applies(machine, release string) bool {
 	if len(i.Machines) > 0 && !slices.Contains(i.Machines, machine) {
 		return false
 	}
-	return i.kernels.Allows(release)
+	return i.kernels.allows(release)
 }
 
 func (i *Issue) signs(f splat.Finding) bool {

@@ -126,14 +126,14 @@ func TestConstraint(t *testing.T) {
 		{"=6.12.3", "6.12.30", false}, {">=6.1", "6.1.0-18-amd64", true}, {">=6.1.5", "6.1.0-18-amd64", false}, {">=6", "garbage", false},
 		{">=99999999999999999999999", "6", false},
 	} {
-		got, err := ParseConstraint(c.constraint)
+		got, err := parseConstraint(c.constraint)
 		if err != nil {
 			if c.want {
 				t.Errorf("%q: %v", c.constraint, err)
 			}
 			continue
 		}
-		if got.Allows(c.release) != c.want {
+		if got.allows(c.release) != c.want {
 			t.Errorf("%q allows %q: %v, want %v", c.constraint, c.release, !c.want, c.want)
 		}
 	}
@@ -151,6 +151,11 @@ func TestDefault(t *testing.T) {
 		{"fault/x86-compaction.txt", "x86_64", debian13, "compaction-offline-memmap"},
 		{"fault/pseries-null.txt", "pseries", debian13, "kpageflags-offline-memmap"},
 		{"fault/real-pseries-valid-zones.txt", "pseries", debian13, "valid-zones-without-node"},
+		{"fault/real-x86-valid-zones.txt", "x86_64", debian13, "valid-zones-without-node"},
+		{"fault/real-x86-compaction.txt", "x86_64", debian13, "compaction-offline-memmap"},
+		{"fault/real-x86-compaction-huge.txt", "x86_64", debian13, "compaction-offline-memmap"},
+		{"fault/real-x86-c10.txt", "x86_64", debian13, "kpageflags-offline-memmap"},
+		{"fault/real-pseries-c10.txt", "pseries", debian13, "kpageflags-offline-memmap"},
 		{"warning/real-pseries-idle-task-exit.txt", "pseries", debian13, "pseries-idle-exit-mm-cpumask"},
 		{"warning/real-pseries-idle-task-exit.txt", "x86_64", debian13, ""},
 		{"warning/pseries-lockdep-assert.txt", "pseries", debian13, ""},
@@ -192,24 +197,31 @@ func TestLookAlikes(t *testing.T) {
 	for _, c := range []struct{ file, machine, from, to string }{
 		// The recorded ones, unchanged.
 		{"fault/x86-compaction.txt", "x86_64", "", ""},
+		{"fault/real-x86-compaction.txt", "x86_64", "", ""},
+		{"fault/real-x86-compaction-huge.txt", "x86_64", "", ""},
 		{"fault/real-pseries-valid-zones.txt", "pseries", "", ""},
+		{"fault/real-x86-valid-zones.txt", "x86_64", "", ""},
 		{"fault/pseries-null.txt", "pseries", "", ""},
 		// A freed object's poison, in a register or in memory.
-		{"fault/x86-compaction.txt", "x86_64", "BUG: unable to handle page fault for address: ffffea0005000008", "BUG: unable to handle page fault for address: 6b6b6b6b6b6b6b73"},
+		{"fault/x86-compaction.txt", "x86_64", "address: ffffea0005000008", "address: 6b6b6b6b6b6b6b73"},
+		{"fault/real-x86-compaction.txt", "x86_64", "address: fffffffffffffffe", "address: 6b6b6b6b6b6b6b6b"},
 		{"fault/real-pseries-valid-zones.txt", "pseries", "BUG: Kernel NULL pointer dereference on read at 0x00000090", "BUG: Unable to handle kernel data access on read at 0x6b6b6b6b6b6b6bfb"},
-		// A freed object, not poisoned.
+		{"fault/real-x86-valid-zones.txt", "x86_64", "kernel NULL pointer dereference, address: 0000000000000098", "unable to handle page fault for address: 6b6b6b6b6b6b6c03"},
+		{"fault/real-x86-c10.txt", "x86_64", "kernel NULL pointer dereference, address: 0000000000000016", "unable to handle page fault for address: 6b6b6b6b6b6b6b83"},
+		// A freed object, not poisoned, or a pointer that was never set.
 		{"fault/x86-compaction.txt", "x86_64", "address: ffffea0005000008", "address: ffff888003c5e008"},
-		{"fault/x86-compaction.txt", "x86_64", "unable to handle page fault for address: ffffea0005000008", "kernel NULL pointer dereference, address: 0000000000000008"},
+		{"fault/real-x86-compaction-huge.txt", "x86_64", "address: 0000000000000031", "address: 0000000000000008"},
 		{"fault/real-pseries-valid-zones.txt", "pseries", "BUG: Kernel NULL pointer dereference on read at 0x00000090", "BUG: Unable to handle kernel data access on read at 0xc000000006b10490"},
+		{"fault/real-x86-valid-zones.txt", "x86_64", "address: 0000000000000098", "address: 0000000000000898"},
 		// A write.
-		{"fault/x86-compaction.txt", "x86_64", "supervisor read access", "supervisor write access"},
 		{"fault/real-pseries-valid-zones.txt", "pseries", "dereference on read at", "dereference on write at"},
-		{"fault/pseries-null.txt", "pseries", "attempted to read", "attempted to write"},
-		// Another caller, and another function.
-		{"fault/x86-compaction.txt", "x86_64", "compact_node+", "kcompactd_do_work+"},
-		{"fault/x86-compaction.txt", "x86_64", "isolate_migratepages_block+", "isolate_freepages_block+"},
-		{"fault/real-pseries-valid-zones.txt", "pseries", "valid_zones_show+", "memory_block_online+"},
-		{"fault/real-pseries-valid-zones.txt", "pseries", "zone_for_pfn_range+", "default_zone_for_pfn+"},
+		{"fault/real-x86-valid-zones.txt", "x86_64", "supervisor read access", "supervisor write access"},
+		// Another caller, and another function. Plant s3d has the first of them.
+		{"fault/real-pseries-valid-zones.txt", "pseries", "valid_zones_show+", "memory_subsys_online+"},
+		{"fault/real-x86-valid-zones.txt", "x86_64", "valid_zones_show+", "memory_subsys_online+"},
+		{"fault/real-x86-valid-zones.txt", "x86_64", "default_kernel_zone_for_pfn+", "zone_spans_pfn+"},
+		{"fault/real-x86-compaction.txt", "x86_64", "compact_node+", "kcompactd_do_work+"},
+		{"fault/real-x86-compaction.txt", "x86_64", "RIP: 0010:compound_order+", "RIP: 0010:release_freepages_list+"},
 	} {
 		data, err := os.ReadFile("../splat/testdata/" + c.file)
 		if err != nil {

@@ -87,7 +87,7 @@ func (i *Issue) check() error {
 	if !slices.Contains([]string{"", "read", "write", "execute"}, i.Access) {
 		return fmt.Errorf("access is %q: it must be read, write or execute", i.Access)
 	}
-	if i.kernels, err = ParseConstraint(i.Kernels); err != nil {
+	if i.kernels, err = parseConstraint(i.Kernels); err != nil {
 		return fmt.Errorf("kernels: %w", err)
 	}
 	return nil

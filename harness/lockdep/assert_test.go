@@ -69,8 +69,8 @@ func TestKindOf(t *testing.T) {
 		"BUG: MAX_LOCKDEP_CHAINS too low!":                                          "",
 		"":                                                                          "",
 	} {
-		if got := KindOf(heading); got != want {
-			t.Errorf("KindOf(%q) = %q, want %q", heading, got, want)
+		if got := kindOf(heading); got != want {
+			t.Errorf("kindOf(%q) = %q, want %q", heading, got, want)
 		}
 	}
 }

@@ -14,7 +14,7 @@ func (r *Report) Has(classes ...string) bool {
 	return !slices.ContainsFunc(classes, func(class string) bool { return r == nil || !slices.Contains(r.Classes, class) })
 }
 
-// NormalizeClass turns the printed name of a lock class into one that is the
+// normalizeClass turns the printed name of a lock class into one that is the
 // same in every boot and, where the kernel only changed its spelling, in every
 // kernel:
 //
@@ -30,7 +30,7 @@ func (r *Report) Has(classes ...string) bool {
 //     that it ends in, if any, is "%d".
 //   - "__key.123" (a class without a name) is "__key": the compiler counts.
 //   - The locks in spellings have their newest name.
-func NormalizeClass(name string) string {
+func normalizeClass(name string) string {
 	name, sub := cutSubclass(strings.TrimSpace(cutInstance(name)))
 	for { // a spelling may hide another; each round makes the name shorter or ends
 		next := strings.TrimSpace(respell(name))

@@ -32,9 +32,9 @@ var kinds = []kindPattern{
 	{"looking up invalid subclass", Unregistered},
 }
 
-// KindOf reads the kind from a report's heading line, or returns "". The kinds
+// kindOf reads the kind from a report's heading line, or returns "". The kinds
 // of warnings, Assertion and SelfCheck, have no heading of their own.
-func KindOf(heading string) Kind {
+func kindOf(heading string) Kind {
 	for _, k := range kinds {
 		if strings.Contains(heading, k.mark) {
 			return k.kind

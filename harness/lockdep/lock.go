@@ -33,7 +33,7 @@ func parseLock(line string) *Lock {
 	if m == nil {
 		return nil
 	}
-	l := &Lock{Addr: m[1], Name: clip(m[2]), Class: NormalizeClass(clip(m[2])), Usage: m[3], At: m[6], Offset: m[7]}
+	l := &Lock{Addr: m[1], Name: clip(m[2]), Class: normalizeClass(clip(m[2])), Usage: m[3], At: clip(m[6]), Offset: clip(m[7])}
 	l.Outer, l.Inner = number(m[4]), number(m[5])
 	if l.Mode = modeOf(l.At); strings.HasPrefix(l.Class, "rcu_read_lock") {
 		l.Mode = Read // other locks take it inside themselves on PREEMPT_RT
@@ -49,7 +49,7 @@ func frameOf(line string) string {
 	if !ok || f.Doubtful {
 		return ""
 	}
-	return cmp.Or(f.Caller, f.Func)
+	return clip(cmp.Or(f.Caller, f.Func))
 }
 
 // number converts decimal digits; nonsense becomes 0.

@@ -41,8 +41,8 @@ func TestNormalizeClass(t *testing.T) {
 		"(softirq_ctrl.lock)":                      "(softirq_ctrl.lock)",
 		"__key.123":                                "__key",
 	} {
-		if got := NormalizeClass(in); got != want {
-			t.Errorf("NormalizeClass(%q) = %q, want %q", in, got, want)
+		if got := normalizeClass(in); got != want {
+			t.Errorf("normalizeClass(%q) = %q, want %q", in, got, want)
 		}
 	}
 }
@@ -50,8 +50,8 @@ func TestNormalizeClass(t *testing.T) {
 func TestNormalizeClassTwice(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		name := rapid.StringMatching(`["(&]*[a-z_()>&#"/0-9 .%-]{0,30}(->rlock|\.rw_sem|work\))?`).Draw(t, "name")
-		once := NormalizeClass(name)
-		if twice := NormalizeClass(once); twice != once {
+		once := normalizeClass(name)
+		if twice := normalizeClass(once); twice != once {
 			t.Errorf("%q becomes %q, and that %q", name, once, twice)
 		}
 	})

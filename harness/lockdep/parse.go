@@ -26,7 +26,7 @@ func Parse(lines []string) (*Report, bool) {
 	if len(lines) == 0 {
 		return nil, false
 	}
-	kind := KindOf(lines[0])
+	kind := kindOf(lines[0])
 	if kind == "" {
 		return nil, false
 	}
@@ -158,11 +158,11 @@ func (p *parser) heading(line string) {
 		}
 	case StillHeld:
 		if m := stillRE.FindStringSubmatch(line); m != nil {
-			r.Task = m[1]
+			r.Task = clip(m[1])
 		}
 	case WorkLeak:
 		if m := leakRE.FindStringSubmatch(line); m != nil {
-			r.Task = m[1] + "/" + m[2] + m[4]
+			r.Task = clip(m[1] + "/" + m[2] + m[4])
 		}
 	}
 }
@@ -172,14 +172,14 @@ func (p *parser) loose(line string) bool {
 	r := p.report
 	if r.Task == "" && strings.Contains(line, " Comm: ") {
 		if m := commRE.FindStringSubmatch(line); m != nil {
-			r.Task = m[2] + "/" + m[1]
+			r.Task = clip(m[2] + "/" + m[1])
 			return true
 		}
 	}
 	switch r.Kind {
 	case InconsistentState:
 		if m := usageRE.FindStringSubmatch(line); m != nil {
-			r.Usage = m[1] + " -> " + m[2]
+			r.Usage = clip(m[1]) + " -> " + clip(m[2])
 			return true
 		}
 	case InvalidWait:
@@ -206,7 +206,7 @@ func clip(s string) string {
 
 // class normalises a name and notes the class.
 func (p *parser) class(name string) string {
-	c := NormalizeClass(name)
+	c := normalizeClass(clip(name))
 	if c != "" && len(p.classes) < maxChain {
 		p.classes[c] = true
 	}

@@ -14,7 +14,7 @@ import (
 // task notes who complains.
 func (p *parser) task(line string) {
 	if m := taskRE.FindStringSubmatch(line); m != nil && p.report.Task == "" {
-		p.report.Task = m[1]
+		p.report.Task = clip(m[1])
 	}
 }
 
@@ -46,7 +46,7 @@ var releaseRE = regexp.MustCompile(`is trying to (?:release|contend) lock \((.+)
 func (p *parser) releases(line string) {
 	p.task(line)
 	if m := releaseRE.FindStringSubmatch(line); m != nil && p.report.Tried == nil {
-		p.report.Tried = &Lock{Name: m[1], Class: p.class(m[1])}
+		p.report.Tried = &Lock{Name: clip(m[1]), Class: p.class(m[1])}
 		p.body = func(p *parser, line string) {
 			p.report.Tried.At = frameOf(line)
 			p.body = nil
@@ -74,20 +74,21 @@ func (p *parser) heldBy(line string) {
 	m := heldRE.FindStringSubmatch(line)
 	if m == nil {
 		if none := noneRE.FindStringSubmatch(line); none != nil && r.Task == "" {
-			r.Task = none[1]
+			r.Task = clip(none[1])
 		}
 		return
 	}
+	task := clip(m[2])
 	if r.Task == "" {
-		r.Task = m[2]
+		r.Task = task
 	}
-	if m[2] == r.Task && len(r.Held) == 0 {
+	if task == r.Task && len(r.Held) == 0 {
 		r.Holds = number(m[1])
 		p.body = func(p *parser, line string) { hold(&p.report.Held, line) }
 		return
 	}
 	if len(r.Others) < maxHeld {
-		r.Others = append(r.Others, Held{Task: m[2], Count: number(m[1])})
+		r.Others = append(r.Others, Held{Task: task, Count: number(m[1])})
 		p.body = func(p *parser, line string) { hold(&p.report.Others[len(p.report.Others)-1].Locks, line) }
 	}
 }
@@ -138,7 +139,7 @@ func (p *parser) scenario(line string) {
 	indent := len(line) - len(strings.TrimLeft(line, " \t"))
 	switch {
 	case m != nil:
-		s = Step{Do: strings.Replace(m[2], "read_lock", "rlock", 1), Class: NormalizeClass(m[3])}
+		s = Step{Do: strings.Replace(m[2], "read_lock", "rlock", 1), Class: normalizeClass(clip(m[3]))}
 	case strings.Contains(line, "local_irq_disable();"):
 		s.Do = "local_irq_disable"
 	case strings.Contains(line, "<Interrupt>"):
@@ -204,6 +205,6 @@ var workFnRE = regexp.MustCompile(`(?:workfn=|last function: )([\w.]+)`)
 
 func (p *parser) workFunction(line string) {
 	if m := workFnRE.FindStringSubmatch(line); m != nil && p.report.Work == "" {
-		p.report.Work = frame.Bare(m[1])
+		p.report.Work = frame.Bare(clip(m[1]))
 	}
 }

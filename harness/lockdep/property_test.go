@@ -5,6 +5,7 @@ package lockdep
 import (
 	"bytes"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -185,8 +186,41 @@ func TestBounds(t *testing.T) {
 		text := heading + "\n" + strings.Repeat(part, 2000)
 		checkReport(t, parsed(t, text))
 	}
-	long := parsed(t, "WARNING: possible recursive locking detected\nis trying to acquire lock:\n ("+strings.Repeat("x", 1<<20)+"){....}\n")
-	if n := len(long.Tried.Name); n > maxString {
-		t.Errorf("a name of %d bytes", n)
+	// No string of a report has the length of its line.
+	x := strings.Repeat("x", 1<<14)
+	long := "comm " + x + "/1 is trying to acquire lock:\n (&" + x + "){....}-{3:3}, at: " + x + "+0x1/0x2\n" +
+		"but task is already holding lock:\n (&" + x + "y){....}-{3:3}, at: f+0x1/0x2\nthe existing dependency chain (in reverse order) is:\n" +
+		"-> #1 (&" + x + "y){....}-{3:3}:\n       " + x + "+0x1/0x2\n-> #0 (&" + x + "){....}-{3:3}:\n       " + x + "+0x1/0x2\n" +
+		"Chain exists of:\n  " + x + " --> " + x + "z\n Possible unsafe locking scenario:\n  lock(" + x + ");\n" +
+		"1 lock held by " + x + "/1:\n #0: (" + x + "){....}, at: f+0x1/0x2\nworkfn=" + x + "\nstack backtrace:\n " + x + "+0x1/0x2\n"
+	for heading := range parts {
+		checkStrings(t, reflect.ValueOf(parsed(t, heading+"\n"+long)))
+	}
+	for _, heading := range []string{"WARNING: " + x + "/1 still has locks held!", "BUG: workqueue leaked lock or atomic: " + x + "/0x00000000/1", "WARNING: suspicious RCU usage"} {
+		checkStrings(t, reflect.ValueOf(parsed(t, heading+"\n"+x+".c:1 "+x+"!\n"+long)))
+	}
+}
+
+// checkStrings looks for strings that are longer than what is kept of a line: two
+// pieces of it and what is put between them.
+func checkStrings(t *testing.T, v reflect.Value) {
+	t.Helper()
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			checkStrings(t, v.Elem())
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			checkStrings(t, v.Index(i))
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			checkStrings(t, v.Field(i))
+		}
+	case reflect.String:
+		if v.Len() > 2*maxString+10 {
+			t.Errorf("a string of %d bytes: %.60q", v.Len(), v.String())
+		}
 	}
 }

@@ -85,7 +85,7 @@ const (
 
 // A Lock is one line of a report that names a lock.
 type Lock struct {
-	Class  string `json:"class"`          // normalised, see NormalizeClass
+	Class  string `json:"class"`          // normalised, see normalizeClass
 	Name   string `json:"name"`           // as printed, "#N" included
 	Addr   string `json:"addr,omitempty"` // hexadecimal, as printed; may be hashed
 	Usage  string `json:"usage,omitempty"`

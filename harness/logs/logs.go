@@ -25,6 +25,8 @@ const (
 	maxDepth  = 8       // packings, mails and multiparts inside each other
 	maxHeader = 1 << 20 // bytes of a mail's header
 	maxParts  = 10_000  // parts of a multipart
+	maxName   = 256     // bytes of an attachment's name, the last ones
+	maxErrors = 100     // errors that are told; further ones are counted
 	sniffed   = 64 << 10
 )
 
@@ -42,6 +44,9 @@ func Walk(in io.Reader, limit int64, visit Visit) error {
 	if err == nil && w.texts == 0 {
 		err = blame.Errorf(blame.User, "save the console's text to a file and name that", "this mail has no part that is text or a log")
 	}
+	if more := w.errors - maxErrors; more > 0 {
+		err = errors.Join(err, blame.Errorf(blame.User, "the mails are damaged; what comes before the damage was read", "%d more errors", more))
+	}
 	return err
 }
 
@@ -49,6 +54,18 @@ type walker struct {
 	left, limit int64 // of what may be unpacked, in bytes
 	visit       Visit
 	texts       int // visited
+	errors      int // of parts behind which the walk went on
+}
+
+// note appends an error, nil apart, as long as there aren't too many.
+func (w *walker) note(errs []error, err error) []error {
+	if err == nil {
+		return errs
+	}
+	if w.errors++; w.errors > maxErrors {
+		return errs
+	}
+	return append(errs, err)
 }
 
 // text hands a text over.

@@ -252,3 +252,29 @@ func FuzzWalk(f *testing.F) {
 		}
 	})
 }
+
+// TestManyErrors: what is kept of the errors of an input is bounded as well, and
+// they are counted.
+func TestManyErrors(t *testing.T) {
+	const mails = 5000
+	var box strings.Builder
+	for range mails {
+		box.WriteString("From a@b Mon Sep 17 00:00:00 2001\nFrom: a\nSubject: b\nContent-Transfer-Encoding: base64\n\n!!!!\n\n")
+	}
+	found, err := texts(strings.NewReader(box.String()), limit)
+	if len(found) != mails || err == nil {
+		t.Fatalf("%d texts, %v", len(found), err)
+	}
+	if text := err.Error(); len(text) > 20_000 || !strings.HasSuffix(text, fmt.Sprintf("%d more errors", mails-100)) || blame.Of(err) != blame.User {
+		t.Errorf("%d bytes of %s's: ...%s", len(text), blame.Of(err), text[max(0, len(text)-200):])
+	}
+}
+
+// TestLongName: an attachment's name is cut.
+func TestLongName(t *testing.T) {
+	mail := "From: a\nSubject: b\nContent-Type: text/plain\nContent-Disposition: attachment; filename=\"" + strings.Repeat("é", 5000) + ".txt\"\n\nhello\n"
+	found, err := texts(strings.NewReader(mail), limit)
+	if err != nil || len(found) != 1 || len(found[0]) > 300 || !strings.HasSuffix(found[0], "|hello\n") {
+		t.Errorf("%.400q, %v", found, err)
+	}
+}

@@ -141,9 +141,8 @@ func (w *walker) parts(part string, r *multipart.Reader, depth int) error {
 		if err != nil {
 			return errors.Join(append(errs, blame.On(blame.User, err, "the mail is damaged; the parts before the damage were read"))...)
 		}
-		if err := w.entity(part, p.Header, p, depth); err != nil {
-			errs = append(errs, blame.On(blame.User, err, "the mail is damaged; what comes before the damage was read"))
-		}
+		err = w.entity(part, p.Header, p, depth)
+		errs = w.note(errs, blame.On(blame.User, err, "the mail is damaged; what comes before the damage was read"))
 	}
 	return errors.Join(append(errs, blame.Errorf(blame.User, "", "%s: more than %d parts", part, maxParts))...)
 }
@@ -158,7 +157,7 @@ func attachment(header textproto.MIMEHeader, params map[string]string) string {
 	if decoded, err := words.DecodeHeader(name); err == nil {
 		name = decoded
 	}
-	return name
+	return strings.ToValidUTF8(name[max(0, len(name)-maxName):], "") // with its ending
 }
 
 // isLog reports whether an attachment may hold a console's text. What it
@@ -197,7 +196,7 @@ type named struct {
 
 func (r named) Read(p []byte) (int, error) {
 	n, err := r.in.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = blame.On(blame.User, fmt.Errorf("%s: %w", r.name, err), "the mail is damaged; what comes before the damage was read")
 	}
 	return n, err

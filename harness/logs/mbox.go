@@ -31,7 +31,7 @@ func (w *walker) mailbox(part string, r *bufio.Reader, depth int) error {
 		name := fmt.Sprintf("%smail %d", part, n)
 		one.Reset(box)
 		if err := w.mail(name, one, depth); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+			errs = w.note(errs, fmt.Errorf("%s: %w", name, err))
 		}
 	}
 	return errors.Join(append(errs, box.err)...)

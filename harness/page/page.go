@@ -22,7 +22,8 @@ var section = regexp.MustCompile(`(?s)(<!-- bench ([a-z]+): ([a-z]+) -->\n).*?(<
 //	<!-- end -->
 //
 // It returns the new page and how many pairs it has for that benchmark. Those
-// without a text stay as they are.
+// without a text stay as they are. A marker within a text, whose names may come
+// from a guest or a patch, is made none.
 func Rewrite(page, bench string, texts map[string]string) (string, int) {
 	pairs := 0
 	page = section.ReplaceAllStringFunc(page, func(old string) string {
@@ -35,7 +36,7 @@ func Rewrite(page, bench string, texts map[string]string) (string, int) {
 		if !ok {
 			return old
 		}
-		return parts[1] + text + parts[4]
+		return parts[1] + strings.ReplaceAll(text, "<!--", "<! --") + parts[4]
 	})
 	return page, pairs
 }

@@ -27,6 +27,11 @@ func TestRewrite(t *testing.T) {
 	if want := strings.Replace(text, "old\n", "new $1\n", 1); got != want || n != 2 {
 		t.Errorf("%d pairs, %s", n, got)
 	}
+	twice, _ := page.Rewrite(text, "speed", map[string]string{"start": "a <!-- end --> b\n"})
+	twice, n = page.Rewrite(twice, "speed", map[string]string{"start": "new $1\n"})
+	if twice != got || n != 2 {
+		t.Errorf("a text with a marker in it spoils the page: %s", twice)
+	}
 	if _, n := page.Rewrite("no markers", "speed", nil); n != 0 {
 		t.Errorf("%d pairs in a page without", n)
 	}

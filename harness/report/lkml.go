@@ -114,7 +114,7 @@ func (m *mail) header(f *triage.Finding) {
 	if area := triage.Area(f); area != "" {
 		subject += area + ": "
 	}
-	subject += strings.ReplaceAll(console.Escape(f.Title), "\t", " ")
+	subject = strings.ReplaceAll(console.Escape(subject+f.Title), "\t", " ")
 	if len(subject) > maxSubject {
 		subject = strings.ToValidUTF8(subject[:maxSubject], "") + "..."
 	}

@@ -240,6 +240,22 @@ func TestTriageIsSafe(t *testing.T) {
 	}
 }
 
+// TestSubjectIsSafe: the name of a source file comes from an ELF file, and may be
+// anything; in a mail's header it is escaped.
+func TestSubjectIsSafe(t *testing.T) {
+	l := &triage.Log{Findings: []triage.Finding{{
+		Finding: splat.Finding{Title: "WARNING in f", Identity: "warning: f", CPU: -1},
+		Lines:   []string{"f+0x1/0x2"}, Places: map[string][]triage.Place{"f+0x1/0x2": {{Func: "f", File: "own\nBcc: a@b/x.c", Line: 1}}},
+	}}}
+	var out bytes.Buffer
+	if err := report.Mails(&out, l, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, subject, _ := strings.Cut(out.String(), "\n"); !strings.HasPrefix(subject, "Subject: [plugstorm] own\\x0aBcc: a@b: WARNING in f\n") {
+		t.Errorf("%.100q", subject)
+	}
+}
+
 // TestTriageColour: only the titles are bold, and only when asked for.
 func TestTriageColour(t *testing.T) {
 	l := sampleLog(t, "../splat/testdata/warning/x86-interleaved.txt")

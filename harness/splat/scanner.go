@@ -36,13 +36,41 @@ type Scanner struct {
 // NewScanner returns a Scanner at the start of its input.
 func NewScanner() *Scanner { return &Scanner{roster: rosterOf()} }
 
-// Find returns the complaints in a whole log, in the order of their first
-// lines. Its hangs are explained, which a Scanner can't do: see Explain.
+// Find is Search for who has no use for what is lost.
 func Find(log []byte) []Finding {
+	found, _ := Search(log)
+	return found
+}
+
+// Search returns the complaints in a whole log, in the order of their first
+// lines. Its hangs are explained, which a Scanner can't do: see Explain. Of a log
+// with more than maxReady it keeps the first ones and, of as many identities that
+// come later, the first sighting. lost counts those of yet others.
+func Search(log []byte) (found []Finding, lost int) {
+	const chunk = 64 << 10 // holds fewer complaints than a Scanner keeps
 	s := NewScanner()
-	s.Write(log)
+	seen := map[string]bool{}
+	take := func() {
+		for f, ok := s.Next(); ok; f, ok = s.Next() {
+			fresh := !seen[f.Identity]
+			switch {
+			case len(found) < maxReady, fresh && len(found) < 2*maxReady:
+				seen[f.Identity] = true
+				found = append(found, f)
+			case fresh:
+				lost++
+			}
+		}
+	}
+	for rest := log; len(rest) > 0; {
+		n := min(chunk, len(rest))
+		s.Write(rest[:n])
+		rest = rest[n:]
+		take()
+	}
 	s.Flush()
-	return Explain(log, s.ready)
+	take()
+	return Explain(log, found), lost + s.dropped
 }
 
 // Write takes the next bytes of the input. It never blocks and never fails,

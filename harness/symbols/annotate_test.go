@@ -49,7 +49,7 @@ func TestAnnotate(t *testing.T) {
 				t.Errorf("places of %d references: %v", len(places), places)
 			}
 			for key := range places {
-				if r, ok := ParseRef(key); !ok || r.String() != key {
+				if r, ok := parseRef(key); !ok || r.String() != key {
 					t.Errorf("key %q", key)
 				}
 			}

@@ -62,8 +62,8 @@ func (o *object) functions() (map[string][]function, error) {
 		}
 		f.last = next >= f.end
 		f.gap = min(next, f.end) - f.addr
-		if !slices.ContainsFunc(funcs[f.name], func(g function) bool { return g.addr == f.addr }) {
-			funcs[f.name] = append(funcs[f.name], f.function)
+		if same := funcs[f.name]; len(same) == 0 || same[len(same)-1].addr != f.addr { // those of one address stand together
+			funcs[f.name] = append(same, f.function)
 		}
 	}
 	o.funcs, o.syms = funcs, nil // nothing else needs the symbols any more
@@ -131,7 +131,7 @@ func (o *object) find(r Ref) ([]function, error) {
 	if exact := slices.DeleteFunc(slices.Clone(fit), func(f function) bool { return f.gap != r.Size }); len(exact) > 0 {
 		fit = exact
 	}
-	return fit, nil
+	return fit[:min(len(fit), maxCopies)], nil
 }
 
 // within reports whether the offset is in the function. The return address of
@@ -142,6 +142,10 @@ func (r Ref) within(f function) bool {
 	}
 	return r.Offset < r.Size || r.Return && r.Offset == r.Size
 }
+
+// maxCopies bounds how many functions of one name and size are looked at: a header's
+// are in many units, and a file may have as many as it likes.
+const maxCopies = 1024
 
 // maxSizes bounds what a MismatchError tells.
 const maxSizes = 8

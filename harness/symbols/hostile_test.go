@@ -213,3 +213,19 @@ func TestUnitCacheBounded(t *testing.T) {
 	}
 	runtime.KeepAlive(half)
 }
+
+// TestManyOfOneName: a file with as many functions of one name as it has room for
+// takes a moment, not hours.
+func TestManyOfOneName(t *testing.T) {
+	const many = 400_000
+	text := &elf.Section{SectionHeader: elf.SectionHeader{Name: ".text", Flags: elf.SHF_EXECINSTR, Addr: 0x1000, Size: 2 * many}}
+	o := &object{name: "x", elf: &elf.File{Sections: []*elf.Section{{}, text}}}
+	for i := range uint64(many) {
+		symbol := elf.Symbol{Name: "f", Info: byte(elf.STT_FUNC), Section: 1, Value: 0x1000 + 2*i, Size: 2}
+		o.syms = append(o.syms, symbol, symbol)
+	}
+	found, err := o.find(Ref{Func: "f", Size: 2})
+	if err != nil || len(found) != maxCopies || len(o.funcs["f"]) != many {
+		t.Errorf("%d of %d, %v", len(found), len(o.funcs["f"]), err)
+	}
+}

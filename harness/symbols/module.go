@@ -26,6 +26,7 @@ const (
 // A moduleDir finds modules below a directory.
 type moduleDir struct {
 	dir   string
+	limit int                 // maxEntries, but for tests
 	files map[string][]string // by module name; nil until needed
 }
 
@@ -64,8 +65,11 @@ func (m *moduleDir) list() error {
 	}
 	files, entries := map[string][]string{}, 0
 	err := filepath.WalkDir(m.dir, func(file string, d fs.DirEntry, err error) error {
-		if entries++; err != nil || entries > maxEntries {
+		if err != nil {
 			return err
+		}
+		if entries++; entries > m.limit {
+			return fmt.Errorf("%s has more than %d files and directories in it", m.dir, m.limit)
 		}
 		if i := rank(file); i >= 0 && d.Type().IsRegular() {
 			name := moduleName(strings.TrimSuffix(d.Name(), suffixes[i]))

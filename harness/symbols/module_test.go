@@ -146,3 +146,21 @@ func TestModuleError(t *testing.T) {
 		}
 	}
 }
+
+// TestManyFiles: a directory that is too large to be looked through is said to
+// be, and not to lack the module.
+func TestManyFiles(t *testing.T) {
+	m := moduleDir{dir: t.TempDir(), limit: 3}
+	for _, name := range []string{"a", "b", "c.ko"} {
+		if err := os.WriteFile(filepath.Join(m.dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := m.open("c"); err == nil || !strings.Contains(err.Error(), "more than 3 files") || blame.Of(err) != blame.User || blame.Next(err) == "" {
+		t.Error(err)
+	}
+	m.limit++
+	if _, err := m.open("c"); err == nil || strings.Contains(err.Error(), "more than") {
+		t.Error(err)
+	}
+}

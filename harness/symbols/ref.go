@@ -12,18 +12,6 @@ import (
 // maxSymbol bounds a symbol's name in bytes (KSYM_NAME_LEN, include/linux/kallsyms.h).
 const maxSymbol = 512
 
-// ParseRef reads "func+0x12/0x34" or "func+0x12/0x34 [mod]", where a build id
-// may follow mod. Return is for the caller to set: the text doesn't tell.
-func ParseRef(s string) (Ref, bool) {
-	s = strings.TrimSpace(s)
-	plus := strings.Index(s, "+0x")
-	if plus < 0 {
-		return Ref{}, false
-	}
-	start, end, r := refAt(s, plus)
-	return r, end == len(s) && start == 0
-}
-
 // refAt reads the reference whose "+0x" stands at plus, and returns where it
 // begins and ends; end is 0 if it is none.
 func refAt(s string, plus int) (start, end int, r Ref) {

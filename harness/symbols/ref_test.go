@@ -27,17 +27,29 @@ func TestParseRef(t *testing.T) {
 		"RIP: 0010:f+0x1/0x2":       {},
 		"":                          {},
 	} {
-		got, ok := ParseRef(text)
+		got, ok := parseRef(text)
 		if ok != (want.Func != "") || ok && got != want {
 			t.Errorf("%q: %+v, %v", text, got, ok)
 		}
 		if ok {
-			if again, ok := ParseRef(got.String()); !ok || again != got {
+			if again, ok := parseRef(got.String()); !ok || again != got {
 				t.Errorf("%q: %+v becomes %+v", text, got, again)
 			}
 		}
 	}
-	if _, ok := ParseRef(strings.Repeat("f", maxSymbol+1) + "+0x1/0x2"); ok {
+	if _, ok := parseRef(strings.Repeat("f", maxSymbol+1) + "+0x1/0x2"); ok {
 		t.Error("a name longer than the kernel's longest")
 	}
+}
+
+// parseRef reads "func+0x12/0x34" or "func+0x12/0x34 [mod]", where a build id
+// may follow mod. Return is for the caller to set: the text doesn't tell.
+func parseRef(s string) (Ref, bool) {
+	s = strings.TrimSpace(s)
+	plus := strings.Index(s, "+0x")
+	if plus < 0 {
+		return Ref{}, false
+	}
+	start, end, r := refAt(s, plus)
+	return r, end == len(s) && start == 0
 }

@@ -92,7 +92,7 @@ func Open(vmlinux, modulesDir string) (*Table, error) {
 	if err != nil {
 		return nil, errors.Join(err, unmap())
 	}
-	return &Table{vmlinux: o, modules: moduleDir{dir: modulesDir}, loaded: map[string]*loadedModule{}}, nil
+	return &Table{vmlinux: o, modules: moduleDir{dir: modulesDir, limit: maxEntries}, loaded: map[string]*loadedModule{}}, nil
 }
 
 // Close gives the files back. The Table is of no use afterwards.

@@ -45,7 +45,8 @@ type Side struct {
 const maxCompared = 128
 
 // Compare says whether two logs show the same bug. They do if any complaint of
-// one that isn't just a consequence is the same bug as one of the other.
+// one that isn't just a consequence is the same bug as one of the other. That
+// none is can be said of logs alone that were read and kept to their ends.
 func Compare(a, b *Log) Comparison {
 	c := Comparison{A: Side{File: a.File, Only: []string{}}, B: Side{File: b.File, Only: []string{}}, Diff: []string{}}
 	inA, inB := distinct(a.Findings), distinct(b.Findings)
@@ -59,6 +60,9 @@ func Compare(a, b *Log) Comparison {
 			}
 		}
 		c.Same, c.Why = best.answer, best.why
+		if part := cmp.Or(partial(a, inA), partial(b, inB)); part != "" && c.Same == Different {
+			c.Same, c.Why = Unknown, "as far as they go they differ ("+c.Why+"), but "+part
+		}
 		c.A.take(best.a)
 		c.B.take(best.b)
 		c.Diff = difference(best.a, best.b)
@@ -75,6 +79,17 @@ func silent(a, b *Log, inA, inB int) string {
 		return fmt.Sprintf("%s shows no complaint about the kernel", a.File)
 	}
 	return fmt.Sprintf("%s shows no complaint about the kernel", b.File)
+}
+
+// partial says why there may be more in a log than what is compared, or "".
+func partial(l *Log, compared []*complaint) string {
+	switch {
+	case l.Error != "":
+		return l.File + " wasn't read to its end"
+	case l.Dropped > 0, len(compared) == maxCompared:
+		return l.File + " has more complaints than are compared"
+	}
+	return ""
 }
 
 func (s *Side) take(f *complaint) { s.Title, s.Type, s.Identity = f.Title, f.Type, f.Identity }

@@ -57,6 +57,28 @@ func logOf(file string, found ...splat.Finding) *Log {
 	return l
 }
 
+// TestComparePartly: logs that weren't looked at to their ends may be different,
+// or not; that they show the same bug is true all the same.
+func TestComparePartly(t *testing.T) {
+	whole := logOf("whole", crash("f", "g"))
+	broken, dropped, many := logOf("broken", crash("h", "i")), logOf("dropped", crash("h", "i")), logOf("many")
+	broken.Error, dropped.Dropped = "it is damaged", 3
+	for i := range maxCompared + 1 {
+		many.Findings = append(many.Findings, Finding{Finding: crash(fmt.Sprint("h", i), "i")})
+	}
+	for _, l := range []*Log{broken, dropped, many} {
+		for _, c := range []Comparison{Compare(whole, l), Compare(l, whole)} {
+			if c.Same != Unknown || !strings.Contains(c.Why, l.File+" ") || c.Diff == nil {
+				t.Errorf("%s: %s, %q", l.File, c.Same, c.Why)
+			}
+		}
+		l.Findings[0].Finding = whole.Findings[0].Finding
+		if c := Compare(whole, l); c.Same != Same {
+			t.Errorf("%s: %s, %q", l.File, c.Same, c.Why)
+		}
+	}
+}
+
 func TestCompare(t *testing.T) {
 	cut := crash("f", "corrupted")
 	cut.Title, cut.Corrupted = "general protection fault in corrupted", true

@@ -278,7 +278,11 @@ func AboutKernel(f splat.Finding) bool {
 // finding by itself only if the kernel has not said so.
 func (j *judge) consoleFindings(number int, g *guestTrace) {
 	explained := false
-	for _, f := range splat.Find(j.consoles[number]) {
+	found, lost := splat.Search(j.consoles[number])
+	if lost > 0 {
+		j.fault(g.end, fmt.Sprintf("guest %d: %d complaints are more than we can keep", number, lost), "read its console: plugstorm triage")
+	}
+	for _, f := range found {
 		at := g.when(f.Start)
 		switch {
 		case f.Type == splat.TypeLostSight:

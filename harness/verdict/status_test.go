@@ -3,6 +3,7 @@
 package verdict_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -196,6 +197,39 @@ func TestKnownCaller(t *testing.T) {
 		if fresh.Identity != explained.Identity || fresh.Known != "" || fresh.Sightings != 1 || explained.Known != "mmu-context" || explained.Sightings != 2 {
 			t.Errorf("%+v", v.Findings)
 		}
+	}
+}
+
+// TestKnownFlood: however often a known complaint comes, a new one behind it is
+// found.
+func TestKnownFlood(t *testing.T) {
+	set, err := known.Load([]byte(knownIssue), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := clean().say(1, 20, strings.Repeat(warning("old_bug"), 5000)+warning("new_bug")).input()
+	in.Known = set
+	v := verdict.Judge(in)
+	if v.Status != verdict.Found || len(v.Findings) != 2 || v.Findings[0].Title != "WARNING in new_bug" || v.Findings[1].Sightings < 4096 {
+		t.Errorf("%s because of %q: %d findings", v.Status, v.Why, len(v.Findings))
+	}
+}
+
+// TestTooMany: complaints that nobody can keep are no pass.
+func TestTooMany(t *testing.T) {
+	var all strings.Builder
+	for i := range 9000 {
+		all.WriteString(warning(fmt.Sprintf("f%d", i)))
+	}
+	set, err := known.Load([]byte(strings.Replace(knownIssue, "old_bug", "f[0-9]+", 1)), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := clean().say(1, 20, all.String()).input()
+	in.Known = set
+	v := verdict.Judge(in)
+	if v.Status != verdict.Unknown || len(v.Why) != 1 || !strings.Contains(v.Why[0], "more than we can keep") {
+		t.Errorf("%s because of %.200q: %d findings", v.Status, v.Why, len(v.Findings))
 	}
 }
 

@@ -4,7 +4,6 @@ package waitfor
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 
@@ -63,9 +62,7 @@ type builder struct {
 // before the wait): the last lock that its own stack takes isn't a held one.
 func (r *Reader) Graph() *Graph {
 	b := &builder{Reader: r, index: map[string]int{}, byPid: r.tasks, held: map[string][]*hold{}, waits: map[string][]*node{}}
-	for _, source := range slices.Sorted(maps.Keys(r.sources)) {
-		r.commit(r.sources[source]) // the input ends within a list
-	}
+	r.commitAll() // the input may end within a list
 	b.addTasks()
 	b.settleLocks()
 	for _, n := range b.nodes {

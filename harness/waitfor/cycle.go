@@ -28,10 +28,15 @@ func (g *Graph) edges(sure bool) [][]int {
 // with its first wait; of several the first in order. One without inferred
 // edges is preferred, however long.
 func (g *Graph) smallestCycle(in []bool) []int {
-	for _, sure := range []bool{true, false} {
-		s := search{out: g.edges(sure), in: in, parent: make([]int, len(g.Waits)), seen: make([]int, len(g.Waits))}
-		for start := range g.Waits {
-			if in[start] {
+	return shortest(in, g.edges(true), g.edges(false))
+}
+
+// shortest returns the shortest cycle along the first edges that have any.
+func shortest(in []bool, kinds ...[][]int) []int {
+	for _, out := range kinds {
+		s := search{out: out, part: components(out, in), parent: make([]int, len(out)), seen: make([]int, len(out))}
+		for start := range out {
+			if s.part[start] > 0 {
 				s.through(start)
 			}
 		}
@@ -45,7 +50,7 @@ func (g *Graph) smallestCycle(in []bool) []int {
 // A search looks for the shortest cycle.
 type search struct {
 	out    [][]int
-	in     []bool
+	part   []int // see components: no cycle leaves one
 	best   []int
 	parent []int // in the tree of the current start
 	seen   []int // 1 + the last start from which a wait was reached
@@ -63,7 +68,7 @@ func (s *search) through(start int) {
 					s.best = s.path(i)
 					return
 				}
-				if to > start && s.in[to] && s.seen[to] != start+1 {
+				if to > start && s.part[to] == s.part[start] && s.seen[to] != start+1 {
 					s.seen[to], s.parent[to] = start+1, i
 					next = append(next, to)
 				}
@@ -92,8 +97,9 @@ const maxPart = 64
 // which has the waits nearest to its cycle or to its roots.
 func (g *Graph) Parts() map[string]*Graph {
 	parts := map[string]*Graph{}
-	out := g.edges(false)
+	sure, out := g.edges(true), g.edges(false)
 	back := reversed(out)
+	both := merged(out, back)
 	left := leadingIntoCycles(out, back)
 	free := make([]bool, len(left))
 	all := make([]bool, len(left))
@@ -101,11 +107,11 @@ func (g *Graph) Parts() map[string]*Graph {
 		free[i], all[i] = !left[i], true
 	}
 	for {
-		cycle := g.smallestCycle(left)
+		cycle := shortest(left, sure, out)
 		if cycle == nil {
 			break
 		}
-		part := g.part(connected(out, back, all, cycle...), cycle)
+		part := g.part(reach(both, all, cycle), cycle)
 		for _, i := range reach(back, left, cycle) {
 			parts[g.Waits[i].Task] = part
 			left[i] = false
@@ -113,7 +119,7 @@ func (g *Graph) Parts() map[string]*Graph {
 	}
 	for i := range g.Waits {
 		if free[i] && parts[g.Waits[i].Task] == nil {
-			members := connected(out, back, free, i)
+			members := reach(both, free, []int{i})
 			part := g.part(append(g.roots(members), members...), nil)
 			for _, m := range members {
 				parts[g.Waits[m].Task] = part
@@ -169,13 +175,13 @@ func reach(edges [][]int, in []bool, from []int) []int {
 	return order
 }
 
-// connected is reach in both directions.
-func connected(out, back [][]int, in []bool, from ...int) []int {
-	both := make([][]int, len(out))
-	for i := range out {
-		both[i] = append(slices.Clone(out[i]), back[i]...)
+// merged joins two lists of edges.
+func merged(a, b [][]int) [][]int {
+	both := make([][]int, len(a))
+	for i := range a {
+		both[i] = slices.Concat(a[i], b[i])
 	}
-	return reach(both, in, from)
+	return both
 }
 
 // part makes a graph of the first waits of a list, which may repeat some.

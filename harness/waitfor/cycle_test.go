@@ -187,3 +187,75 @@ func TestSurerCycle(t *testing.T) {
 		t.Errorf("cycle %v", g.Cycle)
 	}
 }
+
+// TestShortest: of any graph the shortest cycle of the waits that are in is found,
+// and begins with its first wait.
+func TestShortest(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 8).Draw(t, "waits")
+		out, in := make([][]int, n), make([]bool, n)
+		for i := range out {
+			in[i] = rapid.IntRange(0, 4).Draw(t, "in") > 0
+			out[i] = rapid.SliceOfNDistinct(rapid.IntRange(0, n-1), 0, 3, rapid.ID).Draw(t, "edges")
+			slices.Sort(out[i])
+		}
+		cycle := shortest(in, out)
+		for i, at := range cycle {
+			if !in[at] || at < cycle[0] || !slices.Contains(out[at], cycle[(i+1)%len(cycle)]) {
+				t.Fatalf("%v is no cycle of %v in %v", cycle, out, in)
+			}
+		}
+		if want := girth(out, in); len(cycle) != want {
+			t.Fatalf("%v, want one of %d: %v in %v", cycle, want, out, in)
+		}
+	})
+}
+
+// girth is the length of the shortest cycle, 0 if there is none.
+func girth(out [][]int, in []bool) int {
+	for steps := 1; steps <= len(out); steps++ {
+		for start := range out {
+			at := map[int]bool{start: in[start]}
+			for range steps {
+				next := map[int]bool{}
+				for i, here := range at {
+					for _, to := range out[i] {
+						next[to] = next[to] || here && in[to]
+					}
+				}
+				at = next
+			}
+			if at[start] {
+				return steps
+			}
+		}
+	}
+	return 0
+}
+
+// TestMostWaits: as many waits as are kept, each with as many edges, are taken
+// apart in a moment. Half a minute was what the first one took once.
+func TestMostWaits(t *testing.T) {
+	task := func(i int) string { return fmt.Sprintf("t/%d", i) }
+	for _, tt := range []struct {
+		name string
+		why  Why
+		to   func(i, k int) int
+	}{
+		{"sure edges onwards", Holds, func(i, k int) int { return i + k }},
+		{"inferred edges onwards", Inferred, func(i, k int) int { return i + k }},
+		{"sure edges back", Holds, func(i, k int) int { return i - k - 1 }},
+	} {
+		g := &Graph{}
+		for i := range maxWaits {
+			w := Wait{Task: task(i), Object: Object{Kind: Mutex}, By: []Block{{Task: task(i ^ 1), Why: Inferred}}}
+			for k := 1; k < maxBlocks; k++ {
+				w.By = append(w.By, Block{Task: task(tt.to(i, k)), Why: tt.why})
+			}
+			g.Waits = append(g.Waits, w)
+		}
+		if parts := g.Parts(); len(parts) != maxWaits {
+			t.Errorf("%s: %d parts", tt.name, len(parts))
+		}
+	}
+}

@@ -3,6 +3,7 @@
 package waitfor
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -17,8 +18,9 @@ func (b *builder) settleLocks() {
 			b.waits[key] = append(b.waits[key], n)
 		}
 	}
-	for key, waiters := range b.waits {
-		holders := b.held[key]
+	// A lock with an address is settled by that before its class: "@" is first.
+	for _, key := range slices.Sorted(maps.Keys(b.waits)) {
+		holders, waiters := b.held[key], b.waits[key]
 		for _, h := range holders {
 			if h.Kind == Lock && waiters[0].object.Kind.isLock() {
 				h.Kind = waiters[0].object.Kind

@@ -84,6 +84,7 @@ func (r *Reader) Line(source, message string) {
 	s := r.sources[source]
 	if s == nil {
 		if len(r.sources) == maxSources {
+			r.commitAll()
 			clear(r.sources)
 		}
 		s = &section{}

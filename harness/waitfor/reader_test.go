@@ -303,6 +303,41 @@ func TestBounded(t *testing.T) {
 	}
 }
 
+// TestManySources: a list that is going on when there are too many sources to
+// remember counts as far as it came.
+func TestManySources(t *testing.T) {
+	r := NewReader()
+	feed := func(source, text string) {
+		for line := range strings.Lines(text) {
+			r.Line(source, strings.TrimSuffix(line, "\n"))
+		}
+	}
+	feed("T1", stackOf("x", 7, 1, mutex+"f")+heldBy("x/7", "ffff888000000010 &x->a f"))
+	feed("T2", stackOf("y", 8, 1, flush+"g")+heldBy("y/8", "ffff888000000010 &x->a h"))
+	for i := range maxSources {
+		feed(fmt.Sprint("C", i), "hello\n")
+	}
+	w := r.Graph().Waits[0]
+	if w.Task != "x/7" || len(w.By) != 1 || w.By[0].Task != "y/8" {
+		t.Errorf("%+v", w)
+	}
+}
+
+// TestSettledByAddress: what the waiters for one lock tell of its holder's mode
+// doesn't depend on the order in which keys of a map come.
+func TestSettledByAddress(t *testing.T) {
+	text := stackOf("writer", 7, 1, writes+"cpus_write_lock f") + heldBy("writer/7", "ffff888000000010 cpu_hotplug_lock cpus_write_lock") +
+		stackOf("reader", 8, 1, "__schedule schedule __percpu_down_read cpus_read_lock g") +
+		stackOf("holder", 9, 1, flush+"h") + heldBy("holder/9", "ffff888000000010 cpu_hotplug_lock h")
+	for range 50 {
+		for _, w := range read(text).Waits {
+			if w.Task == "holder/9" && (len(w.Holds) != 1 || w.Holds[0].Mode != Read) {
+				t.Fatalf("the holder, for whom a writer waits alone at the front, holds %+v", w.Holds)
+			}
+		}
+	}
+}
+
 // TestCutOff: no beginning of a dump makes the Reader panic, and none shows a
 // wait that the whole doesn't.
 func TestCutOff(t *testing.T) {

@@ -3,7 +3,9 @@
 package waitfor
 
 import (
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -137,6 +139,13 @@ func (r *Reader) commit(s *section) {
 			t.awaited = t.locks[n-1]
 		}
 		t.locks, t.list, t.listed = locks, max(t.list, s.number), s.begun
+	}
+}
+
+// commitAll ends what all sources are listing.
+func (r *Reader) commitAll() {
+	for _, source := range slices.Sorted(maps.Keys(r.sources)) {
+		r.commit(r.sources[source])
 	}
 }
 

@@ -106,13 +106,6 @@ func (a *app) recorded(p *plan, given *runFlags, dir string, number int) error {
 		return err
 	}
 	p.rules, p.widen = h.Case.Rules, h.Case.Widen
-	s := slot{
-		seed: h.Case.Seed, steps: append([]schedule.Step{}, steps...), kernel: h.Case.Kernel.Key,
-		cold: !h.Restored(), // as it was: a snapshot that was saved since then doesn't change that
-	}
-	if number > 0 {
-		s.number, s.of = number, max(number, h.Case.Slots)
-	}
 	p.vms = max(p.vms, min(h.Case.VMs, maxVMs))
 	if len(p.machines) == 0 {
 		p.seed = h.Case.Seed
@@ -124,8 +117,21 @@ func (a *app) recorded(p *plan, given *runFlags, dir string, number int) error {
 		}
 		p.machines = append(p.machines, m)
 	}
-	p.replays[m.Name] = append(p.replays[m.Name], s)
+	p.replays[m.Name] = append(p.replays[m.Name], recordedSlot(h, steps, number))
 	return nil
+}
+
+// recordedSlot is the slot of a number that does the steps of a record; 0 for a
+// record of no slot.
+func recordedSlot(h *history.History, steps []schedule.Step, number int) slot {
+	s := slot{
+		seed: h.Case.Seed, steps: append([]schedule.Step{}, steps...), kernel: h.Case.Kernel.Key,
+		cold: !h.Restored(), // as it was: a snapshot that was saved since then doesn't change that
+	}
+	if number > 0 {
+		s.number, s.of = number, max(number, h.Case.Slots)
+	}
+	return s
 }
 
 // fits makes sure that a scenario has the lanes of all recorded steps: steps
