@@ -111,6 +111,17 @@ func For(op, machine string) []Site {
 	return slices.DeleteFunc(slices.Clone(Sites), func(s Site) bool { return !s.Fits(op, machine) })
 }
 
+// Funcs lists the functions that may fail on a machine, in the course of anything.
+func Funcs(machine string) []string {
+	var all []string
+	for _, s := range Sites {
+		if len(s.Machines) == 0 || slices.Contains(s.Machines, machine) {
+			all = append(all, s.Func)
+		}
+	}
+	return all
+}
+
 // Parse reads a list. A line is
 //
 //	OP[,OP] FUNC[<CALLER] ERRNO[,ERRNO] [nth=N] [arg=N] [machine=NAME[,NAME]] [once]

@@ -164,10 +164,11 @@ func TestTally(t *testing.T) {
 	result := func(f string, fired bool, why string) calls.Result {
 		return calls.Report{Call: calls.Call{Func: f}, Fired: fired, Unavailable: why}.Result()
 	}
-	got := calls.NewTally([]calls.Result{result("b", false, ""), result("a", true, ""), result("b", true, ""), result("c", false, ""), result("d", false, "errno 2")})
+	got := calls.NewTally([]calls.Result{result("b", false, ""), result("a", true, ""), result("b", true, ""), result("c", false, ""), result("d", false, "errno 2")}, []string{"z", "a", "y", "y"})
 	want := &calls.Tally{
 		Fired:    2,
 		NotFired: []calls.Unmade{{Func: "c", Why: calls.WhyNotCalled}, {Func: "d", Why: "errno 2"}},
+		NotTried: []string{"y", "z"},
 		Results: []calls.Result{
 			{Func: "a", Tried: 1, Fired: 1}, {Func: "b", Tried: 2, Fired: 1}, {Func: "c", Tried: 1}, {Func: "d", Tried: 1, Unavailable: "errno 2"},
 		},
@@ -175,7 +176,7 @@ func TestTally(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if calls.NewTally(nil) != nil {
+	if calls.NewTally(nil, []string{"a"}) != nil {
 		t.Error("nothing makes a tally")
 	}
 }
