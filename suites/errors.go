@@ -23,7 +23,7 @@ var Errors = schedule.Scenarios.Register(&schedule.Scenario{
 	Variants: memoryVariants,
 	Workloads: []op.WorkloadStart{
 		workload(workloads.BlockRacer, 0, 1),
-		withOptions(workload(workloads.PgmapStorm, 10, 2), map[string]int64{"generic": 25}),
+		withOptions(workload(workloads.PgmapStorm, 10, 2), map[string]int64{"generic": 10}),
 	},
 	Lanes: []schedule.Lane{
 		{
@@ -42,7 +42,7 @@ var Errors = schedule.Scenarios.Register(&schedule.Scenario{
 			Mix: []schedule.Weight{{Kind: op.VCPUAddCallFailing, Weight: 1}, {Kind: op.VCPURemoveCallFailing, Weight: 1}},
 		},
 		{
-			Name: "pgmap", Gap: 500 * time.Millisecond,
+			Name: "pgmap", Gap: 2 * time.Second,
 			Mix: []schedule.Weight{{Kind: op.PgmapCallFailing, Weight: 1}},
 		},
 		{

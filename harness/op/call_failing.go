@@ -62,7 +62,7 @@ func (c *callFailing) arm(ctx context.Context, v *vm.VM, call calls.Call) (armed
 	}
 	var ge *agent.Error
 	if errors.As(err, &ge) {
-		c.reports = append(c.reports, calls.Report{Call: call, Unavailable: "no module for it: " + ge.Errno})
+		c.reports = append(c.reports, calls.Report{Call: call, Unavailable: "the module can't: " + ge.Errno}) // EBUSY: another lane has it fail just now
 		return false, nil
 	}
 	return err == nil, err
