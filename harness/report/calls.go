@@ -14,7 +14,7 @@ func (t *text) calls(tally *calls.Tally) {
 	if tally == nil {
 		return
 	}
-	line := fmt.Sprintf("%d functions failed as they were to", tally.Fired)
+	line := fmt.Sprintf("functions that failed as they were to: %d", tally.Fired)
 	if len(tally.NotFired) > 0 {
 		line += fmt.Sprintf("; never: %d", len(tally.NotFired))
 	}
