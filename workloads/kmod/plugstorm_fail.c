@@ -19,8 +19,8 @@
  * pending from then on, as one in the freezer has (kernel/signal.c
  * signal_wake_up); kernel threads, which have none, are left alone. With CALLER
  * only calls count that have a return address in its body among the FAIL_FRAMES
- * innermost: a function may be inlined into its caller. With ARG they are those
- * whose first argument it is. Up to FAIL_CALLS are armed at once, each
+ * innermost: a function may be inlined into its caller. With ARG, a
+ * name of the kernel's (fail_args), they are those whose first argument it is. Up to FAIL_CALLS are armed at once, each
  * FUNC[<CALLER] once (EBUSY). A function that can't be probed is no error of the write:
  * status says so.
  *
@@ -50,6 +50,7 @@
 #include <linux/kprobes.h>
 #include <linux/linkage.h>
 #include <linux/lockdep.h>
+#include <linux/memory.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/objtool.h>
@@ -63,6 +64,7 @@
 #include <linux/tracepoint.h>
 #include <linux/uaccess.h>
 #include <linux/utsname.h>
+#include <linux/version.h>
 
 /* powerpc of 6.1 lacks the API; its ABI passes the first argument in r3. */
 #ifdef CONFIG_HAVE_FUNCTION_ARG_ACCESS_API
@@ -364,6 +366,29 @@ static const struct {
 	{ "EINVAL", EINVAL }, { "ENOSPC", ENOSPC }, { "E2BIG", E2BIG }, { "NULL", 0 },
 };
 
+/* Their values differ between releases. */
+static const struct {
+	const char *name;
+	unsigned long value;
+} fail_args[] = {
+	{ "MEM_GOING_ONLINE", MEM_GOING_ONLINE }, { "MEM_GOING_OFFLINE", MEM_GOING_OFFLINE },
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+	{ "MEM_PREPARE_ONLINE", MEM_PREPARE_ONLINE },
+#endif
+};
+
+static int fail_arg(const char *s, unsigned long *value)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(fail_args); i++)
+		if (!strcmp(s, fail_args[i].name)) {
+			*value = fail_args[i].value;
+			return 0;
+		}
+	return -EINVAL;
+}
+
 static int fail_value(const char *s, long *value)
 {
 	unsigned int i, number;
@@ -391,7 +416,7 @@ static int fail_parse(struct fail_call *c, char *value, char *nth, char *arg)
 		return -EINVAL;
 	if (nth && (kstrtoint(nth, 10, &c->nth) || c->nth < 1))
 		return -EINVAL;
-	return arg ? kstrtoul(arg, 10, &c->arg) : 0;
+	return arg ? fail_arg(arg, &c->arg) : 0;
 }
 
 static int fail_arm(char *line)
