@@ -33,17 +33,11 @@ var Errors = schedule.Scenarios.Register(&schedule.Scenario{
 				{Kind: op.DIMMAddFailing, Weight: 1}, {Kind: op.DIMMRemoveFailing, Weight: 1},
 				{Kind: op.BlockFailNth, Weight: 3}, {Kind: op.BlockNotifierError, Weight: 2}, {Kind: op.BlockInterrupted, Weight: 3},
 				{Kind: op.VCPUAddFailing, Weight: 1}, {Kind: op.VCPURemove, Weight: 1}, {Kind: op.PgmapFailing, Weight: 2},
-				{Kind: op.DIMMAddCallFailing, Weight: 8}, {Kind: op.DIMMRemoveCallFailing, Weight: 5},
+				{Kind: op.DIMMAddCallFailing, Weight: 8}, {Kind: op.DIMMRemoveCallFailing, Weight: 5}, {Kind: op.BlockCallFailing, Weight: 10},
 			},
 		},
-		// Calls fail for those who are meant, so these need not be on that lane. Nor
-		// does any of them wait for long if an allocation fails that isn't meant.
-		{
-			Name: "block", DIMMs: 1, MaxUnits: 3,
-			Mix: []schedule.Weight{
-				{Kind: op.DIMMAddCallFailing, Weight: 2}, {Kind: op.DIMMRemoveCallFailing, Weight: 1}, {Kind: op.BlockCallFailing, Weight: 8},
-			},
-		},
+		// Calls fail for those who are meant, so these need not be on that lane. But all
+		// DIMMs are: whose add it is doesn't show in a call.
 		{
 			Name: "vcpu", VCPUs: 1, Gap: 200 * time.Millisecond,
 			Mix: []schedule.Weight{{Kind: op.VCPUAddCallFailing, Weight: 1}, {Kind: op.VCPURemoveCallFailing, Weight: 1}},

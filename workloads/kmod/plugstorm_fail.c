@@ -90,7 +90,7 @@ module_init(fail_init);
 #define FAIL_CALLS	8
 #define FAIL_PROBES	256	/* kept, see fail_find() */
 #define FAIL_NAME	64	/* of a function, NUL included */
-#define FAIL_FRAMES	8	/* among which the caller is looked for */
+#define FAIL_FRAMES	12	/* among which the caller is looked for */
 #define FAIL_TEXT	256
 
 struct fail_call {
