@@ -26,6 +26,7 @@ type result struct {
 		Machine  string
 		Ops      map[string]map[string]int
 		Findings []finding
+		Calls    *struct{ Fired int }
 		Faults   []struct {
 			Slot        int
 			Party, Text string

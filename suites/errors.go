@@ -23,7 +23,7 @@ var Errors = schedule.Scenarios.Register(&schedule.Scenario{
 	Variants: memoryVariants,
 	Workloads: []op.WorkloadStart{
 		workload(workloads.BlockRacer, 0, 1),
-		withOptions(workload(workloads.PgmapStorm, 10, 2), map[string]int64{"generic": 25}),
+		withOptions(workload(workloads.PgmapStorm, 10, 2), map[string]int64{"generic": 10}),
 	},
 	Lanes: []schedule.Lane{
 		{
@@ -31,18 +31,19 @@ var Errors = schedule.Scenarios.Register(&schedule.Scenario{
 			Mix: []schedule.Weight{
 				{Kind: op.DIMMAdd, Weight: 1}, {Kind: op.DIMMRemove, Weight: 2},
 				{Kind: op.DIMMAddFailing, Weight: 1}, {Kind: op.DIMMRemoveFailing, Weight: 1},
-				{Kind: op.BlockFailNth, Weight: 4}, {Kind: op.BlockNotifierError, Weight: 2}, {Kind: op.BlockInterrupted, Weight: 3},
+				{Kind: op.BlockFailNth, Weight: 3}, {Kind: op.BlockNotifierError, Weight: 2}, {Kind: op.BlockInterrupted, Weight: 3},
 				{Kind: op.VCPUAddFailing, Weight: 1}, {Kind: op.VCPURemove, Weight: 1}, {Kind: op.PgmapFailing, Weight: 2},
-				{Kind: op.DIMMAddCallFailing, Weight: 8}, {Kind: op.DIMMRemoveCallFailing, Weight: 5}, {Kind: op.BlockCallFailing, Weight: 6},
+				{Kind: op.DIMMAddCallFailing, Weight: 8}, {Kind: op.DIMMRemoveCallFailing, Weight: 5}, {Kind: op.BlockCallFailing, Weight: 10},
 			},
 		},
-		// Calls fail for those who are meant, so these need not be on that lane.
+		// Calls fail for those who are meant, so these need not be on that lane. But all
+		// DIMMs are: whose add it is doesn't show in a call.
 		{
 			Name: "vcpu", VCPUs: 1, Gap: 200 * time.Millisecond,
 			Mix: []schedule.Weight{{Kind: op.VCPUAddCallFailing, Weight: 1}, {Kind: op.VCPURemoveCallFailing, Weight: 1}},
 		},
 		{
-			Name: "pgmap", Gap: 500 * time.Millisecond,
+			Name: "pgmap", Gap: 2 * time.Second,
 			Mix: []schedule.Weight{{Kind: op.PgmapCallFailing, Weight: 1}},
 		},
 		{

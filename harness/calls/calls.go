@@ -43,21 +43,22 @@ var Errnos = []string{
 	"EPERM", "ENOENT", "EINTR", "EIO", "EAGAIN", "ENOMEM", "EFAULT", "EBUSY", "EEXIST", "ENODEV", "EINVAL", "ENOSPC", "E2BIG", "NULL", "SIGNAL",
 }
 
+// Args are the arguments that the module knows: their values differ between
+// kernels.
+var Args = []string{"MEM_GOING_ONLINE", "MEM_GOING_OFFLINE", "MEM_PREPARE_ONLINE"}
+
 // A Call is one that is to fail: the Nth of a function, counted from 1.
 type Call struct {
 	Func  string `json:"func"`  // "FUNC" or "FUNC<CALLER"
 	Errno string `json:"errno"` // one of Errnos, or "=N"
 	Nth   int    `json:"nth"`
-	Arg   *int   `json:"arg,omitempty"` // of those calls whose first argument it is; nil for all
+	Arg   string `json:"arg,omitempty"` // of those calls whose first argument it is, one of Args; "" for all
 }
 
 // Arm is what the module is told to make the call fail.
 func (c Call) Arm() string {
 	text := fmt.Sprintf("%s %s %d", c.Func, c.Errno, max(c.Nth, 1))
-	if c.Arg != nil {
-		text += fmt.Sprintf(" %d", *c.Arg)
-	}
-	return text
+	return strings.TrimSpace(text + " " + c.Arg)
 }
 
 // Disarm is what it is told afterwards.
@@ -69,7 +70,7 @@ type Site struct {
 	Func     string   // "FUNC" or "FUNC<CALLER"
 	Errnos   []string // one of these
 	Nth      int      // up to this call of an op, from the first
-	Arg      *int     // of those calls whose first argument it is; nil for all
+	Arg      string   // of those calls whose first argument it is, one of Args; "" for all
 	Machines []string // as the machines are called; none for all
 	Once     bool     // a guest calls it the first time only
 	Source   string   // the comment above: kernel file, function, and why its caller can take it
@@ -111,9 +112,20 @@ func For(op, machine string) []Site {
 	return slices.DeleteFunc(slices.Clone(Sites), func(s Site) bool { return !s.Fits(op, machine) })
 }
 
+// Funcs lists the functions that may fail on a machine, in the course of anything.
+func Funcs(machine string) []string {
+	var all []string
+	for _, s := range Sites {
+		if len(s.Machines) == 0 || slices.Contains(s.Machines, machine) {
+			all = append(all, s.Func)
+		}
+	}
+	return all
+}
+
 // Parse reads a list. A line is
 //
-//	OP[,OP] FUNC[<CALLER] ERRNO[,ERRNO] [nth=N] [arg=N] [machine=NAME[,NAME]] [once]
+//	OP[,OP] FUNC[<CALLER] ERRNO[,ERRNO] [nth=N] [arg=NAME] [machine=NAME[,NAME]] [once]
 //
 // and has a comment above it; name stands in errors.
 func Parse(text, name string) ([]Site, error) {
@@ -180,11 +192,10 @@ func (s *Site) options(words []string) error {
 			}
 			s.Nth = n
 		case "arg":
-			n, err := strconv.Atoi(value)
-			if err != nil || n < 0 {
-				return fmt.Errorf("%q: a number from 0", word)
+			if !slices.Contains(Args, value) {
+				return fmt.Errorf("%q: none of %s", word, strings.Join(Args, ", "))
 			}
-			s.Arg = &n
+			s.Arg = value
 		case "machine":
 			s.Machines = strings.Split(value, ",")
 		case "once":

@@ -20,13 +20,12 @@ func TestParse(t *testing.T) {
 
 # mm/a.c:f,
 # which its caller takes
-memory-add,block-online f<g ENOMEM,=-46 nth=3 arg=8 machine=x86_64,pseries once
+memory-add,block-online f<g ENOMEM,=-46 nth=3 arg=MEM_GOING_ONLINE machine=x86_64,pseries once
 # mm/b.c:h
 pgmap h SIGNAL
 `, "test")
-	eight := 8
 	want := []calls.Site{
-		{Ops: []string{"memory-add", "block-online"}, Func: "f<g", Errnos: []string{"ENOMEM", "=-46"}, Nth: 3, Arg: &eight, Machines: []string{"x86_64", "pseries"},
+		{Ops: []string{"memory-add", "block-online"}, Func: "f<g", Errnos: []string{"ENOMEM", "=-46"}, Nth: 3, Arg: "MEM_GOING_ONLINE", Machines: []string{"x86_64", "pseries"},
 			Once: true, Source: "mm/a.c:f, which its caller takes"},
 		{Ops: []string{"pgmap"}, Func: "h", Errnos: []string{"SIGNAL"}, Nth: 1, Source: "mm/b.c:h"},
 	}
@@ -41,7 +40,7 @@ pgmap h SIGNAL
 func TestParseErrors(t *testing.T) {
 	for _, line := range []string{
 		"memory-add f", "memory f ENOMEM", "memory-add f< ENOMEM", "memory-add f<g<h ENOMEM", "memory-add f;g ENOMEM", "memory-add f EWHAT", "memory-add f ENOMEM,",
-		"memory-add f =x", "memory-add f ENOMEM nth=0", "memory-add f ENOMEM nth=65", "memory-add f ENOMEM arg=-1", "memory-add f ENOMEM twice", "memory-add " + strings.Repeat("f", 64) + " ENOMEM",
+		"memory-add f =x", "memory-add f ENOMEM nth=0", "memory-add f ENOMEM nth=65", "memory-add f ENOMEM arg=8", "memory-add f ENOMEM twice", "memory-add " + strings.Repeat("f", 64) + " ENOMEM",
 	} {
 		if got, err := calls.Parse("# why\n"+line, "test"); err == nil || !strings.Contains(err.Error(), "test: line 2") {
 			t.Errorf("%q: %+v, %v", line, got, err)
@@ -85,7 +84,7 @@ func TestModule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, errno := range calls.Errnos {
+	for _, errno := range slices.Concat(calls.Errnos, calls.Args) {
 		if !strings.Contains(string(source), `"`+errno+`"`) {
 			t.Errorf("the module doesn't know %s", errno)
 		}
@@ -95,9 +94,8 @@ func TestModule(t *testing.T) {
 			t.Errorf("the module has no %q any more: change this package as well", text)
 		}
 	}
-	arg := 8
-	call := calls.Call{Func: "f<g", Errno: "ENOMEM", Nth: 2, Arg: &arg}
-	if call.Arm() != "f<g ENOMEM 2 8" || call.Disarm() != "off f<g" || (calls.Call{Func: "f", Errno: "NULL"}).Arm() != "f NULL 1" {
+	call := calls.Call{Func: "f<g", Errno: "ENOMEM", Nth: 2, Arg: "MEM_GOING_ONLINE"}
+	if call.Arm() != "f<g ENOMEM 2 MEM_GOING_ONLINE" || call.Disarm() != "off f<g" || (calls.Call{Func: "f", Errno: "NULL"}).Arm() != "f NULL 1" {
 		t.Errorf("%q, %q", call.Arm(), call.Disarm())
 	}
 }
@@ -164,10 +162,11 @@ func TestTally(t *testing.T) {
 	result := func(f string, fired bool, why string) calls.Result {
 		return calls.Report{Call: calls.Call{Func: f}, Fired: fired, Unavailable: why}.Result()
 	}
-	got := calls.NewTally([]calls.Result{result("b", false, ""), result("a", true, ""), result("b", true, ""), result("c", false, ""), result("d", false, "errno 2")})
+	got := calls.NewTally([]calls.Result{result("b", false, ""), result("a", true, ""), result("b", true, ""), result("c", false, ""), result("d", false, "errno 2")}, []string{"z", "a", "y", "y"})
 	want := &calls.Tally{
 		Fired:    2,
 		NotFired: []calls.Unmade{{Func: "c", Why: calls.WhyNotCalled}, {Func: "d", Why: "errno 2"}},
+		NotTried: []string{"y", "z"},
 		Results: []calls.Result{
 			{Func: "a", Tried: 1, Fired: 1}, {Func: "b", Tried: 2, Fired: 1}, {Func: "c", Tried: 1}, {Func: "d", Tried: 1, Unavailable: "errno 2"},
 		},
@@ -175,7 +174,7 @@ func TestTally(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if calls.NewTally(nil) != nil {
+	if calls.NewTally(nil, []string{"a"}) != nil {
 		t.Error("nothing makes a tally")
 	}
 }

@@ -11,6 +11,7 @@ import (
 type Tally struct {
 	Fired    int      `json:"fired"`     // functions that failed at least once
 	NotFired []Unmade `json:"not_fired"` // the rest that were tried: nothing is known of them
+	NotTried []string `json:"not_tried"` // the rest of our lists for the machine
 	Results  []Result `json:"results"`   // by function
 }
 
@@ -31,8 +32,9 @@ type Result struct {
 // WhyNotCalled is said of a function that wasn't called while it was to fail.
 const WhyNotCalled = "not called while it was to fail"
 
-// NewTally adds results up, nil if there are none.
-func NewTally(results []Result) *Tally {
+// NewTally adds results up, nil if there are none. Sites are the functions that
+// could have been tried as well.
+func NewTally(results []Result, sites []string) *Tally {
 	sums := map[string]*Result{}
 	for _, r := range results {
 		sum := sums[r.Func]
@@ -46,7 +48,14 @@ func NewTally(results []Result) *Tally {
 	if len(sums) == 0 {
 		return nil
 	}
-	t := &Tally{NotFired: []Unmade{}}
+	t := &Tally{NotFired: []Unmade{}, NotTried: []string{}}
+	for _, f := range sites {
+		if sums[f] == nil {
+			t.NotTried = append(t.NotTried, f)
+		}
+	}
+	slices.Sort(t.NotTried)
+	t.NotTried = slices.Compact(t.NotTried)
 	for _, r := range sums {
 		t.Results = append(t.Results, *r)
 	}

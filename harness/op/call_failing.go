@@ -62,7 +62,7 @@ func (c *callFailing) arm(ctx context.Context, v *vm.VM, call calls.Call) (armed
 	}
 	var ge *agent.Error
 	if errors.As(err, &ge) {
-		c.reports = append(c.reports, calls.Report{Call: call, Unavailable: "no module for it: " + ge.Errno})
+		c.reports = append(c.reports, calls.Report{Call: call, Unavailable: "the module can't: " + ge.Errno}) // EBUSY: another lane has it fail just now
 		return false, nil
 	}
 	return err == nil, err
@@ -119,19 +119,20 @@ func (c *callFailing) plug(ctx context.Context, v *vm.VM, begin func(context.Con
 }
 
 func (c *callFailing) confirm(ctx context.Context, v *vm.VM, wait func(context.Context, *vm.VM) error) error {
-	if len(c.reports) > 0 { // it couldn't be armed
-		return wait(ctx, v)
-	}
+	armed := len(c.reports) == 0
 	short, cancel := context.WithTimeout(ctx, v.Deadline(failingLimit))
 	defer cancel()
 	go func() {
-		if awaitFired(short, v, c.Calls[0]) == nil && pause(short, v.Deadline(firedGrace)) {
+		if armed && awaitFired(short, v, c.Calls[0]) == nil && pause(short, v.Deadline(firedGrace)) {
 			cancel()
 		}
 	}()
 	err := wait(short, v)
 	late := ctx.Err() == nil && short.Err() != nil
-	disarmed := c.disarm(ctx, v, c.Calls[0])
+	var disarmed error
+	if armed {
+		disarmed = c.disarm(ctx, v, c.Calls[0])
+	}
 	if late && err != nil && !Gone(err) {
 		err = refused("the guest doesn't do it while %s fails: %v", c.Calls[0].Func, err)
 	}

@@ -163,3 +163,23 @@ func TestCallFailingHangs(t *testing.T) {
 	o = &cpuCallFailing{cpuSet: cpuSet{CPU: 1}, callFailing: callFailing{Calls: twoCalls.Calls[:1]}}
 	attempt{machine: machines[0], then: module.character(method(agent.MethodReadFile, silent)), op: Spec{CPUCallFailing, o}, want: Hung}.run(t)
 }
+
+// TestCallFailingVCPU: a CPU that is present and not registered yet is waited for.
+func TestCallFailingVCPU(t *testing.T) {
+	asked := 0
+	early := method(agent.MethodSetCPU, func(g *vmtest.Guest, params json.RawMessage) (any, error) {
+		if asked++; asked < 3 {
+			return nil, &agent.Error{Message: "open", Errno: "ENOENT"}
+		}
+		return nothing(g, params)
+	})
+	m := machines[0]
+	if !m.VCPU.GuestOnlines || !m.VCPU.ColdPlugged {
+		t.Fatalf("%s is another machine now", m.Name)
+	}
+	o := &vcpuAddCallFailing{vcpuAdd{CPU: 2}, twoCalls}
+	attempt{machine: m, before: []Spec{removeVCPU(2)}, then: (&fakeModule{}).character(early), op: Spec{VCPUAddCallFailing, o}, want: Done}.run(t)
+	if asked != 3 {
+		t.Errorf("asked %d times", asked)
+	}
+}

@@ -69,7 +69,7 @@ func TestSpecFormat(t *testing.T) {
 		`{"kind":"dimm-add-failing","args":{"id":"dimm0","mib":256,"node":1,"what":"failslab","percent":10,"times":2,"skip":700}}`,
 		`{"kind":"dimm-remove-failing","args":{"id":"dimm0","what":"fail_page_alloc","percent":1,"times":4,"skip":0}}`,
 		`{"kind":"dimm-add-call-failing","args":{"id":"dimm0","mib":256,"node":1,"calls":[{"func":"arch_add_memory","errno":"ENOMEM","nth":1}]}}`,
-		`{"kind":"block-call-failing","args":{"dimm":"dimm0","index":1,"via":"online","value":"1","calls":[{"func":"memory_notify","errno":"=32781","nth":1,"arg":8},{"func":"online_pages","errno":"ENOMEM","nth":2}]}}`,
+		`{"kind":"block-call-failing","args":{"dimm":"dimm0","index":1,"via":"online","value":"1","calls":[{"func":"memory_notify","errno":"=32781","nth":1,"arg":"MEM_GOING_ONLINE"},{"func":"online_pages","errno":"ENOMEM","nth":2}]}}`,
 		`{"kind":"memory-probe","args":{"address":134217728}}`,
 		`{"kind":"cpu-offline","args":{"cpu":1,"online":false}}`,
 		`{"kind":"cpu-online","args":{"cpu":1,"online":true}}`,

@@ -4,6 +4,7 @@ package op
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 
 	"plugstorm/harness/vm"
@@ -37,7 +38,23 @@ func (o *vcpuAddCallFailing) Inject(ctx context.Context, v *vm.VM) error {
 
 // Confirm waits for what the guest does.
 func (o *vcpuAddCallFailing) Confirm(ctx context.Context, v *vm.VM) error {
-	return o.confirm(ctx, v, o.vcpuAdd.Confirm)
+	return o.confirm(ctx, v, o.online)
+}
+
+// online waits for the CPU. One that is present can't be brought online before
+// it is registered (drivers/acpi/acpi_processor.c acpi_processor_hotadd_init),
+// which is where the call may be still to come.
+func (o *vcpuAddCallFailing) online(ctx context.Context, v *vm.VM) error {
+	return poll(ctx, func() (bool, error) {
+		err := o.vcpuAdd.Confirm(ctx, v)
+		if errors.Is(err, ErrRefused) && len(o.reports) == 0 {
+			report, unasked := askCall(ctx, v, o.Calls[0])
+			if unasked == nil && !report.Fired && report.Unavailable == "" {
+				return false, nil
+			}
+		}
+		return true, err
+	})
 }
 
 // Apply also deals the next call.

@@ -14,9 +14,12 @@ func (t *text) calls(tally *calls.Tally) {
 	if tally == nil {
 		return
 	}
-	line := fmt.Sprintf("%d functions failed when they were to", tally.Fired)
+	line := fmt.Sprintf("functions that failed as they were to: %d", tally.Fired)
 	if len(tally.NotFired) > 0 {
 		line += fmt.Sprintf("; never: %d", len(tally.NotFired))
+	}
+	if n := len(tally.NotTried); n > 0 {
+		line += fmt.Sprintf("; not tried: %d", n)
 	}
 	t.prose("calls   ", line)
 	var never []string

@@ -17,10 +17,12 @@ func (j *judge) failedCalls(e history.Event) {
 // joinCalls adds up what several parts of a run had fail.
 func joinCalls(parts []Part) *calls.Tally {
 	var all []calls.Result
+	var rest []string // tried nowhere, or elsewhere only
 	for _, p := range parts {
 		if t := p.Verdict.Calls; t != nil {
 			all = append(all, t.Results...)
+			rest = append(rest, t.NotTried...)
 		}
 	}
-	return calls.NewTally(all)
+	return calls.NewTally(all, rest)
 }

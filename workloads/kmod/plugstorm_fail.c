@@ -19,8 +19,9 @@
  * pending from then on, as one in the freezer has (kernel/signal.c
  * signal_wake_up); kernel threads, which have none, are left alone. With CALLER
  * only calls count that have a return address in its body among the FAIL_FRAMES
- * innermost: a function may be inlined into its caller. With ARG they are those
- * whose first argument it is. Up to FAIL_CALLS are armed at once. A function that can't be probed is no error of the write:
+ * innermost: a function may be inlined into its caller. With ARG, a
+ * name of the kernel's (fail_args), they are those whose first argument it is. Up to FAIL_CALLS are armed at once, each
+ * FUNC[<CALLER] once (EBUSY). A function that can't be probed is no error of the write:
  * status says so.
  *
  * status (read): "plugstorm_fail 1", then a line for each that is armed:
@@ -49,6 +50,7 @@
 #include <linux/kprobes.h>
 #include <linux/linkage.h>
 #include <linux/lockdep.h>
+#include <linux/memory.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/objtool.h>
@@ -62,6 +64,7 @@
 #include <linux/tracepoint.h>
 #include <linux/uaccess.h>
 #include <linux/utsname.h>
+#include <linux/version.h>
 
 /* powerpc of 6.1 lacks the API; its ABI passes the first argument in r3. */
 #ifdef CONFIG_HAVE_FUNCTION_ARG_ACCESS_API
@@ -85,26 +88,29 @@ module_init(fail_init);
 #else
 
 #define FAIL_CALLS	8
+#define FAIL_PROBES	256	/* kept, see fail_find() */
 #define FAIL_NAME	64	/* of a function, NUL included */
-#define FAIL_FRAMES	8	/* among which the caller is looked for */
+#define FAIL_FRAMES	12	/* among which the caller is looked for */
 #define FAIL_TEXT	256
 
 struct fail_call {
 	struct kprobe probe;
 	char name[2 * FAIL_NAME];	/* FUNC[<CALLER] */
-	char symbol[FAIL_NAME];		/* with the suffix that the compiler gave it */
+	char func[FAIL_NAME], symbol[FAIL_NAME];	/* symbol: with the suffix that the compiler gave it */
+	bool armed;
 	unsigned long from, to;		/* the caller's body; 0: anybody's call counts */
 	long value;
 	bool signal, only;		/* only: calls with this argument */
 	unsigned long arg;
 	int nth;
-	int error;			/* of register_kprobe; 0: it is armed */
+	int error;			/* of register_kprobe; 0: it can be armed */
 	atomic_t calls;
 	atomic_t fired;			/* 1: it is to be told, 2: it has been */
 };
 
-static DEFINE_MUTEX(fail_mutex);	/* fail_calls */
-static struct fail_call *fail_calls[FAIL_CALLS];
+static DEFINE_MUTEX(fail_mutex);	/* writes of fail_calls */
+static struct fail_call *fail_calls[FAIL_PROBES];
+static unsigned int fail_count;
 static struct dentry *fail_dir;
 
 /* ---- what the probe does; it may be in NMI-like context ---- */
@@ -200,10 +206,10 @@ static void fail_tell(struct irq_work *unused)
 {
 	unsigned int i;
 
-	for (i = 0; i < FAIL_CALLS; i++) {
-		struct fail_call *c = READ_ONCE(fail_calls[i]);
+	for (i = 0; i < smp_load_acquire(&fail_count); i++) {
+		struct fail_call *c = fail_calls[i];
 
-		if (!c || atomic_cmpxchg(&c->fired, 1, 2) != 1)
+		if (atomic_cmpxchg(&c->fired, 1, 2) != 1)
 			continue;
 		if (c->signal)
 			pr_info("%s is interrupted\n", c->name);
@@ -298,24 +304,54 @@ static int fail_body(const char *name, unsigned long *from, unsigned long *to)
 	return 0;
 }
 
-/* Forgets a call, or all of them. */
+/*
+ * Finds or makes the probe of "FUNC[<CALLER]", disabled. Probes are kept: to
+ * remove one waits for all readers of RCU (unregister_kprobe), and everybody
+ * who arms would wait for that.
+ */
+static struct fail_call *fail_find(const char *name, const char *func, const char *caller)
+{
+	struct fail_call *c;
+	unsigned int i;
+
+	for (i = 0; i < fail_count; i++)
+		if (!strcmp(fail_calls[i]->name, name))
+			return fail_calls[i];
+	if (fail_count == FAIL_PROBES)
+		return ERR_PTR(-ENOSPC);
+	c = kzalloc(sizeof(*c), GFP_KERNEL);
+	if (!c)
+		return ERR_PTR(-ENOMEM);
+	strscpy(c->name, name, sizeof(c->name));
+	strscpy(c->symbol, func, sizeof(c->symbol));
+	c->nth = 1;
+	if (caller)
+		c->error = fail_body(caller, &c->from, &c->to);
+	if (!c->error) {
+		strscpy(c->func, func, sizeof(c->func));
+		c->probe.pre_handler = fail_hit;
+		c->probe.post_handler = fail_after;
+		c->probe.flags = KPROBE_FLAG_DISABLED;
+		c->error = fail_register(&c->probe, c->func, c->symbol);
+	}
+	fail_calls[fail_count] = c;
+	smp_store_release(&fail_count, fail_count + 1);
+	return c;
+}
+
+/* Disarms a call, or all of them. A call that has begun to fail may still do so. */
 static void fail_off(const char *name)
 {
 	unsigned int i;
 
-	for (i = 0; i < FAIL_CALLS; i++) {
+	for (i = 0; i < fail_count; i++) {
 		struct fail_call *c = fail_calls[i];
 
-		if (!c || (name && strcmp(c->name, name)))
+		if (!c->armed || (name && strcmp(c->name, name)))
 			continue;
 		if (!c->error)
-			unregister_kprobe(&c->probe);	/* waits for handlers */
-		irq_work_sync(&fail_work);
-		WRITE_ONCE(fail_calls[i], NULL);
-		irq_work_sync(&fail_work);
-		kfree(c);
-		if (name)
-			return;
+			disable_kprobe(&c->probe);
+		c->armed = false;
 	}
 }
 
@@ -329,6 +365,29 @@ static const struct {
 	{ "ENOMEM", ENOMEM }, { "EFAULT", EFAULT }, { "EBUSY", EBUSY }, { "EEXIST", EEXIST }, { "ENODEV", ENODEV },
 	{ "EINVAL", EINVAL }, { "ENOSPC", ENOSPC }, { "E2BIG", E2BIG }, { "NULL", 0 },
 };
+
+/* Their values differ between releases. */
+static const struct {
+	const char *name;
+	unsigned long value;
+} fail_args[] = {
+	{ "MEM_GOING_ONLINE", MEM_GOING_ONLINE }, { "MEM_GOING_OFFLINE", MEM_GOING_OFFLINE },
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+	{ "MEM_PREPARE_ONLINE", MEM_PREPARE_ONLINE },
+#endif
+};
+
+static int fail_arg(const char *s, unsigned long *value)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(fail_args); i++)
+		if (!strcmp(s, fail_args[i].name)) {
+			*value = fail_args[i].value;
+			return 0;
+		}
+	return -EINVAL;
+}
 
 static int fail_value(const char *s, long *value)
 {
@@ -347,55 +406,49 @@ static int fail_value(const char *s, long *value)
 	return 0;
 }
 
-static int fail_parse(struct fail_call *c, char *line, char **func, char **caller)
+/* What a line says, apart from the names. */
+static int fail_parse(struct fail_call *c, char *value, char *nth, char *arg)
 {
-	char *name = strsep(&line, " "), *value = strsep(&line, " "), *nth = strsep(&line, " ");
-
 	c->nth = 1;
-	c->signal = value && !strcmp(value, "SIGNAL");
-	if (!value || (!c->signal && fail_value(value, &c->value)) || (nth && (kstrtoint(nth, 10, &c->nth) || c->nth < 1)))
+	c->signal = !strcmp(value, "SIGNAL");
+	c->only = arg;
+	if (!c->signal && fail_value(value, &c->value))
 		return -EINVAL;
-	c->only = line;
-	if (line && kstrtoul(line, 10, &c->arg))
+	if (nth && (kstrtoint(nth, 10, &c->nth) || c->nth < 1))
 		return -EINVAL;
-	if (strscpy(c->name, name, sizeof(c->name)) < 0)
-		return -EINVAL;
-	*func = strsep(&name, "<");
-	*caller = name;
-	if (!**func || strlen(*func) >= FAIL_NAME || (name && (!*name || strlen(name) >= FAIL_NAME)))
-		return -EINVAL;
-	return 0;
+	return arg ? fail_arg(arg, &c->arg) : 0;
 }
 
 static int fail_arm(char *line)
 {
+	char *name = strsep(&line, " "), *value = strsep(&line, " "), *nth = strsep(&line, " ");
+	char func[FAIL_NAME];
+	const char *caller = strchr(name, '<');
+	size_t len = caller ? caller - name : strlen(name);
+	unsigned int i, armed = 0;
 	struct fail_call *c;
-	char *func, *caller;
-	unsigned int i;
 	int err;
 
-	for (i = 0; i < FAIL_CALLS && fail_calls[i]; i++)
-		;
-	if (i == FAIL_CALLS)
+	if (!value || !len || len >= FAIL_NAME || (caller && (!caller[1] || strlen(caller + 1) >= FAIL_NAME)))
+		return -EINVAL;
+	strscpy(func, name, len + 1);
+	c = fail_find(name, func, caller ? caller + 1 : NULL);
+	if (IS_ERR(c))
+		return PTR_ERR(c);
+	if (c->armed)
+		return -EBUSY;
+	for (i = 0; i < fail_count; i++)
+		armed += fail_calls[i]->armed;
+	if (armed >= FAIL_CALLS)
 		return -ENOSPC;
-	c = kzalloc(sizeof(*c), GFP_KERNEL);
-	if (!c)
-		return -ENOMEM;
-	err = fail_parse(c, line, &func, &caller);
-	if (err) {
-		kfree(c);
+	err = fail_parse(c, value, nth, line);
+	if (err)
 		return err;
-	}
-	strscpy(c->symbol, func, sizeof(c->symbol));
-	WRITE_ONCE(fail_calls[i], c);
-	if (caller)
-		c->error = fail_body(caller, &c->from, &c->to);
-	if (c->error)
-		return 0;
-	c->probe.pre_handler = fail_hit;
-	c->probe.post_handler = fail_after;
-	c->error = fail_register(&c->probe, func, c->symbol);
-	return 0;
+	atomic_set(&c->calls, 0);
+	atomic_set(&c->fired, 0);
+	err = c->error ? 0 : enable_kprobe(&c->probe);
+	c->armed = !err;
+	return err;
 }
 
 static ssize_t arm_write(struct file *file, const char __user *from, size_t count, loff_t *pos)
@@ -436,10 +489,10 @@ static int status_show(struct seq_file *m, void *unused)
 
 	mutex_lock(&fail_mutex);
 	seq_puts(m, "plugstorm_fail 1\n");
-	for (i = 0; i < FAIL_CALLS; i++) {
+	for (i = 0; i < fail_count; i++) {
 		const struct fail_call *c = fail_calls[i];
 
-		if (!c)
+		if (!c->armed)
 			continue;
 		seq_printf(m, "call %s symbol=%s state=", c->name, c->symbol);
 		if (c->error)
@@ -523,11 +576,16 @@ static int __init fail_init(void)
 
 static void __exit fail_exit(void)
 {
+	unsigned int i;
+
 	fail_unwatch_leaves();
 	debugfs_remove(fail_dir);
-	mutex_lock(&fail_mutex);
-	fail_off(NULL);
-	mutex_unlock(&fail_mutex);
+	for (i = 0; i < fail_count; i++)
+		if (!fail_calls[i]->error)
+			unregister_kprobe(&fail_calls[i]->probe);	/* waits for handlers */
+	irq_work_sync(&fail_work);
+	for (i = 0; i < fail_count; i++)
+		kfree(fail_calls[i]);
 }
 
 module_init(fail_init);
