@@ -77,6 +77,7 @@ func everyType(t *testing.T) []history.Event {
 			DebugLocks: true, Funcs: []rules.Hits{{Func: "f", Symbol: "f.isra.0", Hits: 2}}, Rules: []rules.Result{{Rule: "f: a(w)", Hits: 2}},
 		}}},
 		{Type: history.Zones, Guest: 1, Text: `{"zones":[]}`},
+		{Type: history.Waits, Guest: 1, Text: `{"waits":"plugstorm_waits 1\n"}`},
 		{Type: history.GuestEnd, Guest: 1, Text: "retired", Shutdown: "guest-reset"},
 		{Type: history.Fault, Guest: 1, Text: "QEMU died", Party: string(blame.Hypervisor), Next: "read qemu.stderr"},
 		{Type: history.RunEnd},
