@@ -35,7 +35,7 @@ var lightLockUsers = []*agent.Workload{
 
 // crowdUsers are all that may run several times at once: none that is the only
 // one to load its module.
-var crowdUsers = append([]*agent.Workload{workloads.MemoryHog, workloads.SlabSysfs, workloads.Fragment}, lockUsers...)
+var crowdUsers = append([]*agent.Workload{workloads.MemoryHog, workloads.SlabSysfs}, lockUsers...)
 
 // afterErrors are those who would notice what a failed hotplug has left behind.
 var afterErrors = []*agent.Workload{workloads.CPURollback, workloads.KSMRun, workloads.NodeSysfs, workloads.SlabSysfs, workloads.LRUGen, workloads.VMSysctls, workloads.DeviceAttributes}
