@@ -22,14 +22,14 @@ func TestFragment(t *testing.T) {
 	if err := os.WriteFile(path, []byte("20\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := (fragment{tree: tree}).round(context.Background(), 1<<20+5, time.Millisecond); err != nil {
+	if err := (fragment{tree: tree}).round(context.Background(), 1<<20+5, 1<<20+5, time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := os.ReadFile(path); err != nil || string(text) != "100" {
 		t.Errorf("wrote %q, %v", text, err)
 	}
 	gone := fragment{tree: sysfs.Tree(t.TempDir())}
-	if err := gone.round(context.Background(), 1<<20, time.Millisecond); err == nil {
+	if err := gone.round(context.Background(), 1<<20, 0, time.Millisecond); err == nil {
 		t.Error("no kernel to tell, and no error")
 	}
 }
