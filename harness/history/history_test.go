@@ -78,7 +78,7 @@ func everyType(t *testing.T) []history.Event {
 		}}},
 		{Type: history.Zones, Guest: 1, Text: `{"zones":[]}`},
 		{Type: history.Books, Guest: 1, Text: `{"samples":[]}`},
-		{Type: history.Waits, Guest: 1, Text: "{}"},
+		{Type: history.Waits, Guest: 1, Text: `{"waits":"plugstorm_waits 1\n"}`},
 		{Type: history.GuestEnd, Guest: 1, Text: "retired", Shutdown: "guest-reset"},
 		{Type: history.Fault, Guest: 1, Text: "QEMU died", Party: string(blame.Hypervisor), Next: "read qemu.stderr"},
 		{Type: history.RunEnd},

@@ -176,7 +176,7 @@ func (s *search) close(w Wait, h Held, t Take, at step) (Cycle, bool) {
 	} else {
 		c.Alike = !s.single(h)
 	}
-	if !h.Write && !(direct && t.Write) {
+	if !h.Write && (!direct || !t.Write) {
 		if !s.written(h.Key, w) || strings.HasPrefix(c.name(h.Key), "kn->active") && direct {
 			return Cycle{}, false
 		}

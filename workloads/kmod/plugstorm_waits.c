@@ -168,17 +168,21 @@ static const char *waits_kernfs;	/* the name of all kernfs lock classes, once it
 /* lockdep's array of classes: found by what held locks say of theirs. */
 static struct lock_class *waits_classes, *waits_guess;
 static atomic_t waits_agree;
+static unsigned int waits_last;
 
 /*
- * A held lock tells its class by number, and its lockdep_map by address. It may
- * be of a subclass that the map doesn't cache; three in a row that agree are not.
+ * A held lock tells its class by number, and its lockdep_map by address, but the
+ * address is that of subclass 0, which the lock needn't be held with. Such a lock
+ * is wrong the same way each time, but not as another one is: so many different
+ * ones in a row that agree are right.
  */
 static void waits_learn(const struct held_lock *hlock)
 {
 	struct lock_class *class = hlock->instance->class_cache[0], *base;
 
-	if (waits_classes || !class || !hlock->class_idx)
+	if (waits_classes || !class || !hlock->class_idx || hlock->class_idx == READ_ONCE(waits_last))
 		return;
+	WRITE_ONCE(waits_last, hlock->class_idx);
 	base = class - hlock->class_idx;
 	if (base != waits_guess) {
 		waits_guess = base;

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package run_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"plugstorm/harness/agent"
+	"plugstorm/harness/history"
+	"plugstorm/harness/rules"
+	"plugstorm/harness/splat"
+	"plugstorm/harness/vm/vmtest"
+	"plugstorm/harness/waitgraph"
+)
+
+// What the fake module says: a wait, and later what makes a cycle of it.
+const (
+	waits = waitgraph.Header + "\ndebug_locks 1\nlost takes=0 waits=0 works=0\n" +
+		"wait stop thread:kcompactd# n=2 inst=(null) many=0 held=L:w:l name= stack=kthread_stop<kcompactd_stop<offline_pages\n"
+	taken = "take thread:kcompactd# key=L mode=r n=3 inst=l many=0 at=kcompactd held=- lock=mem_hotplug_lock\n"
+	order = waitgraph.Header + "\nclass 1 L mem_hotplug_lock\n"
+)
+
+// noting is a guest whose module sees a cycle from the given look on.
+func noting(from int64) vmtest.Character {
+	c := checking(new([]agent.FileParams))
+	c.Modules = append(c.Modules, waitgraph.Module)
+	var looks atomic.Int64
+	others := c.Methods[agent.MethodReadFile]
+	c.Methods[agent.MethodReadFile] = func(g *vmtest.Guest, raw json.RawMessage) (any, error) {
+		var p agent.FileParams
+		if err := json.Unmarshal(raw, &p); err != nil {
+			return nil, err
+		}
+		switch {
+		case p.Path == waitgraph.OrderFile:
+			return agent.FileReply{Data: order}, nil
+		case p.Path == waitgraph.WaitsFile && looks.Add(1) >= from:
+			return agent.FileReply{Data: waits + taken}, nil
+		case p.Path == waitgraph.WaitsFile:
+			return agent.FileReply{Data: waits}, nil
+		}
+		return others(g, raw)
+	}
+	return c
+}
+
+// TestWaits: a cycle is recorded when it shows, once, and what was noted is kept
+// at the end.
+func TestWaits(t *testing.T) {
+	for name, tt := range map[string]struct {
+		from       int64
+		records    int // with the one that says that the module is there
+		complaints int
+	}{"never": {1 << 40, 2, 0}, "in the storm": {5, 3, 1}} {
+		t.Run(name, func(t *testing.T) {
+			r := play{rules: someRules(), character: func(int) vmtest.Character { return noting(tt.from) }}.perform(t)
+			if r.err != nil {
+				t.Fatal(r.err)
+			}
+			events := r.steps(history.Waits, 1)
+			if len(events) != tt.records {
+				t.Fatalf("%+v", events)
+			}
+			last, err := waitgraph.Read([]byte(events[len(events)-1].Text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			cycles, notes, err := last.Judge()
+			if err != nil || notes == nil || len(cycles) != tt.complaints {
+				t.Errorf("%d cycles, %v", len(cycles), err)
+			}
+			if got := r.steps(history.Complaint, 1); len(got) != tt.complaints {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+// TestWaitsEnd: a predicted deadlock ends a run that was to end with the first
+// finding.
+func TestWaitsEnd(t *testing.T) {
+	r := play{
+		rules: someRules(), character: func(int) vmtest.Character { return noting(5) },
+		until: func(f splat.Finding) bool { return f.Type == splat.TypeWaitCycle },
+	}.perform(t)
+	if end := r.steps(history.GuestEnd, 1); len(end) != 1 || !strings.Contains(end[0].Text, "predicted deadlock") {
+		t.Errorf("%+v", end)
+	}
+}
+
+// TestNoWaits: whoever isn't looked at says why, if it wasn't meant so.
+func TestNoWaits(t *testing.T) {
+	broken := noting(1)
+	load := broken.Methods[agent.MethodLoadModule]
+	broken.Methods[agent.MethodLoadModule] = func(g *vmtest.Guest, raw json.RawMessage) (any, error) {
+		var p agent.ModuleParams
+		if json.Unmarshal(raw, &p); p.Name == waitgraph.Module {
+			return nil, errors.New("no such thing")
+		}
+		return load(g, raw)
+	}
+	deaf := noting(1)
+	read := deaf.Methods[agent.MethodReadFile]
+	deaf.Methods[agent.MethodReadFile] = func(g *vmtest.Guest, raw json.RawMessage) (any, error) {
+		if strings.Contains(string(raw), waitgraph.Module) {
+			return nil, vmtest.ErrNoAnswer
+		}
+		return read(g, raw)
+	}
+	for name, tt := range map[string]struct {
+		rules     *history.RuleText
+		character vmtest.Character
+		why       []string
+	}{
+		"not asked for":   {nil, noting(1), nil},
+		"no module":       {someRules(), vmtest.Character{Modules: []string{rules.Module}, Methods: checking(new([]agent.FileParams)).Methods}, []string{"goes without our modules"}},
+		"can't be loaded": {someRules(), broken, []string{"no such thing"}},
+		"doesn't answer":  {someRules(), deaf, []string{"", "deadline exceeded"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := play{rules: tt.rules, character: func(int) vmtest.Character { return tt.character }}.perform(t)
+			if r.err != nil {
+				t.Fatal(r.err)
+			}
+			events := r.steps(history.Waits, 1)
+			if len(events) != len(tt.why) {
+				t.Fatalf("%+v", events)
+			}
+			for i, e := range events {
+				record, err := waitgraph.Read([]byte(e.Text))
+				if err != nil || !strings.Contains(record.Why, tt.why[i]) || tt.why[i] == "" && record.Why != "" {
+					t.Errorf("%q, want %q", record.Why, tt.why[i])
+				}
+			}
+		})
+	}
+}
