@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"plugstorm/harness/agent"
 )
 
@@ -82,6 +84,9 @@ func (a *guestAgent) bookDirs(reply *agent.BooksReply) error {
 	for _, kind := range []string{"cpu", "memory", "node"} {
 		system := path.Join("devices/system", kind)
 		entries, err := os.ReadDir(a.tree.Path("sys", system))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // this kernel has no such devices
+		}
 		if err != nil {
 			return err
 		}
@@ -93,7 +98,7 @@ func (a *guestAgent) bookDirs(reply *agent.BooksReply) error {
 		}
 		for _, dir := range dirs {
 			d, err := a.bookDir(dir)
-			if errors.Is(err, fs.ErrNotExist) {
+			if gone(err) {
 				continue
 			}
 			if err != nil {
@@ -108,6 +113,10 @@ func (a *guestAgent) bookDirs(reply *agent.BooksReply) error {
 	}
 	return nil
 }
+
+// gone reports whether a file of sysfs isn't there, or went away while it was
+// read (fs/kernfs/file.c kernfs_seq_start).
+func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) }
 
 // bookDir looks at the links of one directory.
 func (a *guestAgent) bookDir(dir string) (agent.BooksDir, error) {
@@ -156,7 +165,7 @@ func (a *guestAgent) bookLists(reply *agent.BooksReply) error {
 	reply.Lists = map[string]string{}
 	for _, name := range names {
 		text, err := a.tree.Text("sys/devices/system", name)
-		if errors.Is(err, fs.ErrNotExist) {
+		if gone(err) {
 			continue
 		}
 		if err != nil {

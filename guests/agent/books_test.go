@@ -89,6 +89,13 @@ func TestBooksOfOthers(t *testing.T) {
 	if err != nil || !got.(agent.BooksReply).Moving || got.(agent.BooksReply).Caches != nil || got.(agent.BooksReply).Faulted {
 		t.Errorf("%+v, %v", got, err)
 	}
+	tree := booksTree(t, nil)
+	if err := os.RemoveAll(tree.Path("sys/devices/system/node")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := (&guestAgent{work: work, tree: tree}).books(); err != nil || len(got.(agent.BooksReply).Lists) == 0 {
+		t.Errorf("a kernel without nodes: %+v, %v", got, err)
+	}
 	a = &guestAgent{work: work, tree: booksTree(t, map[string]string{"proc/iomem": strings.Repeat("0-1 : System RAM\n", booksTextMax)})}
 	if _, err := a.books(); err == nil {
 		t.Error("a text without an end is sent")
