@@ -53,6 +53,7 @@ type rowJSON struct {
 	First      []Count `json:"first_identities"`
 	Identities []Count `json:"identities"`
 	Known      []Count `json:"known"`
+	Kernels    int     `json:"kernels"`
 	Ops        int     `json:"ops_done"`
 	Release    string  `json:"release"`
 	QEMU       string  `json:"qemu"`
@@ -89,7 +90,7 @@ func newRowJSON(r *Row) rowJSON {
 		MedianS: seconds(r.FromQEMU.Median), MaxS: seconds(r.FromQEMU.Max),
 		AgentMedS: seconds(r.FromAgent.Median), AgentMaxS: seconds(r.FromAgent.Max),
 		Detectors: list(r.Detectors), Titles: list(r.Titles), First: list(r.First), Identities: list(r.Seen), Known: list(r.Known),
-		Ops: r.Ops, Release: r.Release, QEMU: r.QEMU, Accel: r.Accel, Started: started,
+		Kernels: r.Kernels, Ops: r.Ops, Release: r.Release, QEMU: r.QEMU, Accel: r.Accel, Started: started,
 	}
 }
 

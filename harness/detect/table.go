@@ -36,6 +36,7 @@ type Row struct {
 	Seen      []Count // identities of all findings
 	Known     []Count // known issues, by runs that met them
 
+	Kernels int    // different ones that were run: more than one if the source or a patch has changed meanwhile
 	Ops     int    // done, in all runs
 	Release string // of the kernel, of the last run
 	QEMU    string
@@ -95,15 +96,19 @@ func NewTable(p *Plan, results []Result) *Table {
 type tally struct {
 	qemu, agent                           []time.Duration
 	detectors, titles, first, seen, known map[string]int
+	kernels                               map[string]bool // by key
 }
 
 func newTally() *tally {
-	return &tally{detectors: map[string]int{}, titles: map[string]int{}, first: map[string]int{}, seen: map[string]int{}, known: map[string]int{}}
+	return &tally{detectors: map[string]int{}, titles: map[string]int{}, first: map[string]int{}, seen: map[string]int{}, known: map[string]int{}, kernels: map[string]bool{}}
 }
 
 // take counts one run.
 func (row *Row) take(r *Result, t *tally) {
 	row.Ops += r.Done
+	if r.Key != "" {
+		t.kernels[r.Key] = true
+	}
 	row.Release, row.QEMU, row.Accel, row.Started = r.Release, r.QEMU, r.Accel, r.Started
 	for _, issue := range distinct(r.Known) {
 		t.known[issue]++
@@ -139,6 +144,7 @@ func (row *Row) conclude(t *tally) {
 	row.FromQEMU, row.FromAgent = times(t.qemu), times(t.agent)
 	row.Detectors, row.Titles = counts(t.detectors), counts(t.titles)
 	row.First, row.Seen, row.Known = counts(t.first), counts(t.seen), counts(t.known)
+	row.Kernels = len(t.kernels)
 }
 
 // Measured reports whether every run told something.

@@ -318,3 +318,22 @@ func TestText(t *testing.T) {
 		}
 	}
 }
+
+// TestKernels: runs of different kernels, of a patch that was changed before the
+// benchmark went on, are counted together, and that is said.
+func TestKernels(t *testing.T) {
+	p := &Plan{Subjects: []Subject{{Name: "a", Suite: "storm", Machines: []string{"x86_64"}}}, Seeds: 2, First: 1, Budget: second}
+	one, two := result(1, verdict.Clean), result(2, verdict.Clean)
+	one.Key, two.Key = "k", "k"
+	for _, want := range []int{1, 2} {
+		table := NewTable(p, []Result{one, two})
+		var out strings.Builder
+		if err := WriteText(&out, table); err != nil {
+			t.Fatal(err)
+		}
+		if table.Rows[0].Kernels != want || strings.Contains(out.String(), "a on x86_64: runs of 2 different kernels") != (want == 2) {
+			t.Errorf("%d kernels, want %d: %s", table.Rows[0].Kernels, want, out.String())
+		}
+		two.Key = "another"
+	}
+}

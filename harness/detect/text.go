@@ -31,6 +31,13 @@ func WriteText(w io.Writer, t *Table) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
+	for i := range t.Rows {
+		if r := &t.Rows[i]; r.Kernels > 1 {
+			if _, err := fmt.Fprintf(w, "%s: runs of %d different kernels are counted together\n", console.Escape(r.String()), r.Kernels); err != nil {
+				return err
+			}
+		}
+	}
 	for _, c := range t.Compare() {
 		if _, err := fmt.Fprintln(w, c.String()); err != nil {
 			return err

@@ -138,37 +138,16 @@ func (j *judge) guest(number int) *guestTrace {
 func (j *judge) event(e history.Event) {
 	j.overlaps.Add(e)
 	switch e.Type {
-	case history.GuestStart:
-		g := j.guest(e.Guest)
-		g.Start, g.Restored, g.started = e.At, e.Restored, true
-	case history.Snapshot:
-		g := j.guest(e.Guest)
-		g.Snapshot = append(g.Snapshot, e.Text)
-	case history.AgentUp:
-		g := j.guest(e.Guest)
-		g.up, g.Boot = e.At, e.At-g.Start
-		if j.firstUp == 0 {
+	case history.GuestStart, history.Snapshot, history.AgentUp, history.Console, history.Wait, history.Host, history.Blind:
+		j.guest(e.Guest).event(e)
+		if e.Type == history.AgentUp && j.firstUp == 0 {
 			j.firstUp = e.At
 		}
-	case history.Console:
-		g := j.guest(e.Guest)
-		g.marks = append(g.marks, mark{e.Offset, e.At})
-	case history.Wait:
-		g := j.guest(e.Guest)
-		g.Waited, g.WaitedFor = e.Waited, e.Text
-	case history.Host:
-		g := j.guest(e.Guest)
-		g.Private = max(g.Private, e.Private)
-		g.host = append(g.host, sample{e.At, e.Starved})
 	case history.StepBegin:
 		j.stepBegin(e)
 	case history.StepEnd:
 		j.stepEnd(e)
 		j.failedCalls(e)
-	case history.Blind:
-		if g := j.guest(e.Guest); g.blind == 0 {
-			g.blind = e.At
-		}
 	case history.Silent:
 		j.sight(e, own(e, "the guest went silent", "harness:silent"))
 	case history.Stuck:
@@ -189,6 +168,27 @@ func (j *judge) event(e history.Event) {
 		j.verdict.Faults = append(j.verdict.Faults, Fault{At: e.At, Party: e.Party, Text: e.Text, Next: e.Next})
 	case history.RunEnd:
 		j.ended = true
+	}
+}
+
+// event takes in what only says something of the guest itself.
+func (g *guestTrace) event(e history.Event) {
+	switch e.Type {
+	case history.GuestStart:
+		g.Start, g.Restored, g.started = e.At, e.Restored, true
+	case history.Snapshot:
+		g.Snapshot = append(g.Snapshot, e.Text)
+	case history.AgentUp:
+		g.up, g.Boot = e.At, e.At-g.Start
+	case history.Console:
+		g.marks = append(g.marks, mark{e.Offset, e.At})
+	case history.Wait:
+		g.Waited, g.WaitedFor = e.Waited, e.Text
+	case history.Host:
+		g.Private = max(g.Private, e.Private)
+		g.host = append(g.host, sample{e.At, e.Starved})
+	case history.Blind:
+		g.blind = cmp.Or(g.blind, e.At)
 	}
 }
 
