@@ -15,8 +15,10 @@ import (
 )
 
 const (
-	bookSamples = 20                     // at most: what all of them complain of does not pass
-	bookPause   = 200 * time.Millisecond // between samples, for what changes to change; stretched
+	bookSettle  = 4 * time.Second        // what all samples complain of for so long does not pass; stretched
+	bookLeast   = 5                      // samples at least, for that
+	bookSamples = 20                     // samples at most
+	bookPause   = 200 * time.Millisecond // between two samples, for what changes to change; stretched
 )
 
 // recordBooks writes down what a guest says of its memory, CPUs and nodes when
@@ -25,19 +27,34 @@ const (
 // again: what was under way when the storm ended may go on for a while.
 func (g *guest) recordBooks(ctx context.Context) {
 	report := books.Report{Quiet: true, BootBytes: bootBytes(g.cfg.Machine)}
-	for len(report.Samples) == 0 || len(report.Samples) < bookSamples && booksAreWrong(report) {
-		if len(report.Samples) > 0 && !pause(ctx, g.vm.Deadline(bookPause)) {
-			return
+	began, wrong := time.Now(), true
+	for wrong {
+		sample, err := g.bookSample(ctx)
+		if err != nil {
+			break
 		}
-		var sample books.Sample
-		if g.vm.Agent.Call(ctx, agent.MethodBooks, nil, &sample.Guest) != nil {
-			return
-		}
-		sample.QEMU = g.plugged(ctx)
 		report.Samples = append(report.Samples, sample)
+		wrong = booksAreWrong(report)
+		n := len(report.Samples)
+		if n >= bookSamples || n >= bookLeast && time.Since(began) >= g.vm.Deadline(bookSettle) || wrong && !pause(ctx, g.vm.Deadline(bookPause)) {
+			break
+		}
+	}
+	if wrong && len(report.Samples) < bookLeast {
+		return // cut off: nothing is proved
 	}
 	text, _ := json.Marshal(report)
 	g.history.Add(history.Event{Type: history.Books, Guest: g.number, Text: string(text)})
+}
+
+// bookSample asks the guest, and then QEMU.
+func (g *guest) bookSample(ctx context.Context) (books.Sample, error) {
+	var s books.Sample
+	if err := g.vm.Agent.Call(ctx, agent.MethodBooks, nil, &s.Guest); err != nil {
+		return s, err
+	}
+	s.QEMU = g.plugged(ctx)
+	return s, nil
 }
 
 // oneSplit is the least memory that a machine of ours boots with in more than

@@ -48,7 +48,16 @@ func reports(t *testing.T, r *record) []books.Report {
 // TestBooks: what passes is asked again until it has passed, what stays is
 // recorded as it is, with what is plugged, and workloads have ended before.
 func TestBooks(t *testing.T) {
-	for name, settles := range map[string]int{"right": 0, "right in the end": 7, "never right": 1 << 20} {
+	for name, tt := range map[string]struct {
+		settles, samples, silent int // after how many samples
+		takes                    time.Duration
+	}{
+		"right":             {samples: 1},
+		"right in the end":  {settles: 7, samples: 8},
+		"never right":       {settles: 1 << 20, samples: 20},
+		"slowly, and never": {settles: 1 << 20, samples: 5, takes: time.Second},
+		"silent too early":  {settles: 1 << 20, silent: 3},
+	} {
 		t.Run(name, func(t *testing.T) {
 			asked := 0
 			good, bad := healthy(t), healthy(t)
@@ -56,7 +65,12 @@ func TestBooks(t *testing.T) {
 			p := play{duration: 10 * time.Second, character: func(int) vmtest.Character {
 				return vmtest.Character{Methods: map[string]vmtest.Handler{
 					agent.MethodBooks: func(*vmtest.Guest, json.RawMessage) (any, error) {
-						if asked++; asked <= settles {
+						time.Sleep(tt.takes)
+						asked++
+						if tt.silent > 0 && asked > tt.silent {
+							return nil, vmtest.ErrNoAnswer
+						}
+						if asked <= tt.settles {
 							return bad, nil
 						}
 						return good, nil
@@ -65,10 +79,16 @@ func TestBooks(t *testing.T) {
 			}}
 			r := p.perform(t)
 			all := reports(t, r)
+			if tt.samples == 0 {
+				if asked <= tt.silent || len(all) != 0 {
+					t.Errorf("asked %d times, %+v", asked, all)
+				}
+				return
+			}
 			if len(all) != 1 || !all[0].Quiet || all[0].BootBytes == 0 {
 				t.Fatalf("%+v", all)
 			}
-			if got := len(all[0].Samples); got != min(settles+1, 20) {
+			if got := len(all[0].Samples); got != tt.samples {
 				t.Errorf("%d samples", got)
 			}
 			if q := all[0].Samples[0].QEMU; q == nil || q.VCPUs == 0 {
@@ -82,7 +102,7 @@ func TestBooks(t *testing.T) {
 				t.Errorf("workloads were not stopped before: %v", kinds)
 			}
 			complaints, err := books.Check(all[0])
-			if err != nil || slices.ContainsFunc(complaints, func(c books.Complaint) bool { return c.Invariant == books.LostLinks }) != (name == "never right") {
+			if err != nil || slices.ContainsFunc(complaints, func(c books.Complaint) bool { return c.Invariant == books.LostLinks }) != (tt.settles > tt.samples) {
 				t.Errorf("%+v, %v", complaints, err)
 			}
 		})
