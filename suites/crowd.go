@@ -24,8 +24,6 @@ var Crowd = schedule.Scenarios.Register(&schedule.Scenario{
 	}, memoryVariants...),
 	Workloads: []op.WorkloadStart{
 		workload(workloads.DeviceAttributes, 60, 2),
-		// kcompactd goes by itself only where memory is in pieces.
-		withOptions(workload(workloads.Fragment, 1, 1), map[string]int64{"percent": 70, "rest_ms": 6000}),
 		// Their modules can be loaded once: they aren't drawn.
 		withOptions(workload(workloads.SlabStorm, 10, 1), map[string]int64{"fresh": 1, "rest_ms": 8000}),
 		workload(workloads.PercpuStorm, 10, 1),

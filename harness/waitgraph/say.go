@@ -10,13 +10,13 @@ import (
 
 // kinds says how reports speak of the kinds of waits, and where the kernel's
 // documentation of them is its code.
-var kinds = map[string]struct{ what, verb string }{
-	"stop":   {"kthread_stop of", "it takes"},
-	"park":   {"kthread_park of", "it takes"},
-	"create": {"creation of a thread by", "it takes"},
-	"flush":  {"flush of", "it takes"},
-	"cancel": {"synchronous cancelling of", "it takes"},
-	"remove": {"removal of", "its users take"},
+var kinds = map[string]struct{ what, takes, waits string }{
+	"stop":   {"kthread_stop of", "it takes", "it waits for"},
+	"park":   {"kthread_park of", "it takes", "it waits for"},
+	"create": {"creation of a thread by", "it takes", "it waits for"},
+	"flush":  {"flush of", "it takes", "it waits for"},
+	"cancel": {"synchronous cancelling of", "it takes", "it waits for"},
+	"remove": {"removal of", "its users take", "its users wait for"},
 }
 
 var numberRE = regexp.MustCompile(`\d+`)
@@ -46,12 +46,11 @@ func (c Cycle) name(key string) string {
 // Title says what is predicted, without numbers.
 func (c Cycle) Title() string {
 	k := kinds[c.Wait.Kind]
-	title := fmt.Sprintf("predicted deadlock: %s %s under %s, which %s", k.what, c.who(), c.name(c.Lock.Key), k.verb)
-	if len(c.Path) > 1 {
-		title = fmt.Sprintf("predicted deadlock: %s %s under %s, for which holders of %s wait, which %s", k.what, c.who(),
-			c.name(c.Lock.Key), c.name(c.Path[0]), k.verb)
+	title := fmt.Sprintf("predicted deadlock: %s %s under %s, which ", k.what, c.who(), c.name(c.Lock.Key))
+	if locks := c.Locks(); len(locks) > 1 {
+		return title + k.waits + " by way of " + strings.Join(locks[:len(locks)-1], ", ")
 	}
-	return title
+	return title + k.takes
 }
 
 // Identity is the same for every sighting of one cycle.
