@@ -33,7 +33,7 @@ var Errors = schedule.Scenarios.Register(&schedule.Scenario{
 				{Kind: op.DIMMAddFailing, Weight: 1}, {Kind: op.DIMMRemoveFailing, Weight: 1},
 				{Kind: op.BlockFailNth, Weight: 3}, {Kind: op.BlockNotifierError, Weight: 2}, {Kind: op.BlockInterrupted, Weight: 3},
 				{Kind: op.VCPUAddFailing, Weight: 1}, {Kind: op.VCPURemove, Weight: 1}, {Kind: op.PgmapFailing, Weight: 2},
-				{Kind: op.DIMMAddCallFailing, Weight: 8}, {Kind: op.DIMMRemoveCallFailing, Weight: 5}, {Kind: op.BlockCallFailing, Weight: 10},
+				{Kind: op.DIMMAddCallFailing, Weight: 8}, {Kind: op.DIMMRemoveCallFailing, Weight: 8}, {Kind: op.BlockCallFailing, Weight: 10},
 			},
 		},
 		// Calls fail for those who are meant, so these need not be on that lane. But all
