@@ -55,6 +55,7 @@ type guest struct {
 	primed   bool         // it was restored with its rules loaded
 	beats    atomic.Bool  // a heartbeat of its agent has come
 	deadlock atomic.Bool  // some of its tasks wait for each other
+	hung     atomic.Bool  // its kernel complained of a hang, and didn't show what for: see weighHangs
 	number   int
 	scenario *schedule.Scenario // the run's, or this guest's part of it
 	parent   context.Context    // the run's
@@ -80,6 +81,7 @@ func (r *runner) oneGuest(parent context.Context) error {
 		r.history.Add(history.Event{Type: history.GuestEnd, Guest: g.number, Text: err.Error()})
 		return fmt.Errorf("%w: %w", errBoot, err)
 	}
+	defer g.weighHangs()
 	defer g.close()
 	g.side.Go(g.watchQEMU)
 	g.side.Go(g.watchConsole)
