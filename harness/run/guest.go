@@ -55,7 +55,6 @@ type guest struct {
 	primed   bool         // it was restored with its rules loaded
 	beats    atomic.Bool  // a heartbeat of its agent has come
 	deadlock atomic.Bool  // some of its tasks wait for each other
-	hung     atomic.Bool  // its kernel complained of a hang, and didn't show what for: see weighHangs
 	number   int
 	scenario *schedule.Scenario // the run's, or this guest's part of it
 	parent   context.Context    // the run's

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"plugstorm/harness/console"
@@ -31,6 +32,8 @@ type live struct {
 	output    time.Time // the last console output that wasn't a mere heartbeat: they never stop
 	fed       int64     // console offset after the last byte read
 	tape      []byte    // what was read since record; nil: nobody wants it
+
+	hung atomic.Bool // there was a complaint of a hang that didn't show what for: see weighHangs
 }
 
 func newLive(complaint func(splat.Finding)) *live {
@@ -169,7 +172,7 @@ func (g *guest) onComplaint(f splat.Finding) {
 	}
 	unexplained := f.Type == splat.TypeHang && f.Waits == nil
 	if unexplained {
-		g.hung.Store(true)
+		g.live.hung.Store(true)
 	}
 	switch {
 	case !unexplained && g.ends(f):
@@ -197,7 +200,7 @@ func (g *guest) haveEnough() {
 // what a task waits for, by which a known one is told, stands nowhere but on the
 // rest of the console. If that can't be read they do, and the judge has a doubt.
 func (g *guest) weighHangs() {
-	if g.cfg.Until == nil || !g.hung.Load() || g.enough.Load() {
+	if g.cfg.Until == nil || !g.live.hung.Load() || g.enough.Load() {
 		return
 	}
 	log, err := os.ReadFile(filepath.Join(g.vm.Spec.Dir, vm.ConsoleLog))
