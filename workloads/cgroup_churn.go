@@ -199,6 +199,9 @@ func setIfThere(ctx context.Context, path, value string) error {
 	return err
 }
 
+// memberRest is how long a thread of allocate rests between two allocations.
+const memberRest = 10 * time.Millisecond
+
 // allocate is one thread of the process that moves: it takes, touches and
 // gives back memory until ctx ends.
 func allocate(ctx context.Context) error {
@@ -214,7 +217,7 @@ func allocate(ctx context.Context) error {
 		if err != nil && !errors.Is(err, unix.ENOMEM) {
 			return fmt.Errorf("allocate in the cgroup: %w", err)
 		}
-		pause(ctx, 10*time.Millisecond)
+		pause(ctx, memberRest)
 	}
 	return nil
 }

@@ -47,6 +47,10 @@ func (p peerProgram) run(ctx context.Context, m agent.Meter) error {
 	return nil
 }
 
+// outputGrace is how long output is waited for that children of a command which
+// has ended keep open.
+const outputGrace = time.Second
+
 // command runs one command. What it says is only told when it fails.
 func (p peerProgram) command(ctx context.Context, argv []string) error {
 	ctx, cancel := context.WithTimeout(ctx, p.limit)
@@ -55,7 +59,7 @@ func (p peerProgram) command(ctx context.Context, argv []string) error {
 	c := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	c.Env = append([]string{"PATH=/bin:/sbin"}, p.env...)
 	c.Dir, c.Stdout, c.Stderr = "/tmp", &out, &out
-	c.WaitDelay = time.Second
+	c.WaitDelay = outputGrace
 	err := c.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {

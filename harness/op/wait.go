@@ -116,10 +116,16 @@ func vcpuSlot(ctx context.Context, v *vm.VM, i int) (qmp.HotpluggableCPU, error)
 	return qmp.HotpluggableCPU{}, blame.Errorf(blame.Harness, "", "QEMU has no slot for vCPU %d", i)
 }
 
+// The pauses between looks of poll.
+const (
+	pollSoon = 2 * time.Millisecond
+	pollLate = 200 * time.Millisecond
+)
+
 // poll asks again, with growing pauses, until the answer is yes, an error, or
 // ctx ends. Who asks the guest has it wait for what is asked for.
 func poll(ctx context.Context, yes func() (bool, error)) error {
-	pause := 2 * time.Millisecond
+	pause := pollSoon
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -132,6 +138,6 @@ func poll(ctx context.Context, yes func() (bool, error)) error {
 			return err
 		}
 		timer.Reset(pause)
-		pause = min(2*pause, 200*time.Millisecond)
+		pause = min(2*pause, pollLate)
 	}
 }

@@ -87,6 +87,7 @@ func (r *runner) oneGuest(parent context.Context) error {
 		r.history.Add(history.Event{Type: history.GuestEnd, Guest: g.number, Text: err.Error()})
 		return fmt.Errorf("%w: %w", errBoot, err)
 	}
+	defer g.weighHangs()
 	defer g.close()
 	g.side.Go(g.watchQEMU)
 	g.side.Go(g.watchConsole)

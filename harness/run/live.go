@@ -4,12 +4,17 @@ package run
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"plugstorm/harness/console"
 	"plugstorm/harness/history"
 	"plugstorm/harness/splat"
+	"plugstorm/harness/vm"
 )
 
 // heartbeat is what the agent writes to the console through /dev/kmsg. It
@@ -27,6 +32,8 @@ type live struct {
 	output    time.Time // the last console output that wasn't a mere heartbeat: they never stop
 	fed       int64     // console offset after the last byte read
 	tape      []byte    // what was read since record; nil: nobody wants it
+
+	hung atomic.Bool // there was a complaint of a hang that didn't show what for: see weighHangs
 }
 
 func newLive(complaint func(splat.Finding)) *live {
@@ -163,10 +170,13 @@ func (g *guest) onComplaint(f splat.Finding) {
 	if f.Blinds {
 		g.history.Add(history.Event{Type: history.Blind, Guest: g.number, Text: f.Title})
 	}
+	unexplained := f.Type == splat.TypeHang && f.Waits == nil
+	if unexplained {
+		g.live.hung.Store(true)
+	}
 	switch {
-	case g.cfg.Until != nil && g.cfg.Until(f):
-		g.enough.Store(true)
-		g.cfg.Pool.End(g.kind())
+	case !unexplained && g.ends(f):
+		g.haveEnough()
 		g.end(retired("found what ends the run: %s", f.Title))
 	case f.Fatal:
 		g.end(retired("fatal: %s", f.Title))
@@ -174,5 +184,29 @@ func (g *guest) onComplaint(f splat.Finding) {
 		g.end(blinded(f.Title))
 	case f.Type == splat.TypeHang:
 		g.end(retired("stuck: %s", f.Title))
+	}
+}
+
+// ends reports whether a complaint is one that ends the run.
+func (g *guest) ends(f splat.Finding) bool { return g.cfg.Until != nil && g.cfg.Until(f) }
+
+// haveEnough ends the run with this guest, and those of its machine beside it.
+func (g *guest) haveEnough() {
+	g.enough.Store(true)
+	g.cfg.Pool.End(g.kind())
+}
+
+// weighHangs decides, when the guest has ended, whether its hangs end the run:
+// what a task waits for, by which a known one is told, stands nowhere but on the
+// rest of the console. If that can't be read they do, and the judge has a doubt.
+func (g *guest) weighHangs() {
+	if g.cfg.Until == nil || !g.live.hung.Load() || g.enough.Load() {
+		return
+	}
+	log, err := os.ReadFile(filepath.Join(g.vm.Spec.Dir, vm.ConsoleLog))
+	found, lost := splat.Search(log)
+	hang := func(f splat.Finding) bool { return f.Type == splat.TypeHang }
+	if err != nil || lost > 0 || !slices.ContainsFunc(found, hang) || slices.ContainsFunc(found, func(f splat.Finding) bool { return hang(f) && g.ends(f) }) {
+		g.haveEnough()
 	}
 }

@@ -129,7 +129,7 @@ func TestFoundForAll(t *testing.T) {
 		time.AfterFunc(20*time.Second, func() { g.Print(report) })
 	}}
 	all := performTogether(t, 3, finder, play{seed: 4, until: until}, play{machine: guests.PSeries, until: until}, play{seed: 5, until: until})
-	all[0].expect(t, lines(runStart, up(1), "1 complaint", "1 guest-end  retired: found what ends the run", runEnd)...)
+	all[0].expect(t, lines(runStart, up(1), "1 complaint", "1 guest-end  retired: stuck", runEnd)...)
 	all[1].expect(t, lines(runStart, up(1), timeUp(1), runEnd)...)
 	if all[1].took > 40*time.Second {
 		t.Errorf("it went on for %s", all[1].took)

@@ -228,7 +228,8 @@ func TestComplaints(t *testing.T) {
 	}
 }
 
-// TestUntil: a run ends with the complaint it was made for, and not before.
+// TestUntil: a run ends with the complaint it was made for, and not before. That a
+// hang is one is known when its guest has ended.
 func TestUntil(t *testing.T) {
 	r := play{
 		until: func(f splat.Finding) bool { return f.Type == splat.TypeHang },
@@ -238,7 +239,41 @@ func TestUntil(t *testing.T) {
 		},
 	}.perform(t)
 	r.expect(t, lines(runStart, up(1), "1 complaint  WARNING in lockdep_assert_cpus_held", "1 complaint  INFO: task hung in ",
-		"1 guest-end  retired: found what ends the run: INFO: task hung in ", runEnd)...)
+		"1 guest-end  retired: stuck: INFO: task hung in ", runEnd)...)
+	r = play{
+		until: func(f splat.Finding) bool { return f.Type == splat.TypeWarning },
+		scene: func(_ int, g *vmtest.Guest) {
+			time.AfterFunc(10*time.Second, func() { g.Print(console(t, "warning")) })
+		},
+	}.perform(t)
+	r.expect(t, lines(runStart, up(1), "1 complaint  WARNING in lockdep_assert_cpus_held",
+		"1 guest-end  retired: found what ends the run: WARNING in lockdep_assert_cpus_held", runEnd)...)
+}
+
+// TestUntilExplained: a hang ends the run only if what its tasks wait for, which
+// the kernel shows later, doesn't tell that it is a known one.
+func TestUntilExplained(t *testing.T) {
+	log, err := os.ReadFile("../splat/testdata/hung_task/x86-abba.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _, _ := strings.Cut(string(log), "======== expected")
+	for _, known := range []bool{true, false} {
+		r := play{
+			until: func(f splat.Finding) bool { return f.Waits == nil || len(f.Waits.Cycle) == 0 || !known },
+			scene: func(_ int, g *vmtest.Guest) {
+				time.AfterFunc(30*time.Second, func() {
+					if err := os.WriteFile(filepath.Join(g.VM.Spec.Dir, vm.ConsoleLog), []byte(text), 0o600); err != nil { // as QEMU does
+						t.Error(err)
+					}
+					g.Print(text)
+				})
+			},
+		}.perform(t)
+		if guests := len(r.guests); known != (guests > 1) {
+			t.Errorf("known: %v, and %d guests:\n%s", known, guests, strings.Join(r.outline(), "\n"))
+		}
+	}
 }
 
 // TestLastWords: a complaint that comes while the guest is being collected

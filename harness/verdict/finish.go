@@ -74,8 +74,12 @@ func (j *judge) finish() {
 	v.Calls = calls.NewTally(j.calls, calls.Funcs(j.record.Case.Machine))
 	v.Overlap = j.overlaps.Table()
 	v.Why = j.doubts()
+	found := slices.ContainsFunc(v.Findings, func(f Finding) bool { return f.Known == "" })
+	if why := j.shortfall(); why != "" && !found {
+		v.Why = append(v.Why, why)
+	}
 	switch {
-	case slices.ContainsFunc(v.Findings, func(f Finding) bool { return f.Known == "" }):
+	case found:
 		v.Status = Found
 	case len(v.Why) > 0:
 		v.Status = Unknown
@@ -125,6 +129,30 @@ func (j *judge) doubts() []string {
 	}
 	slices.Sort(why)
 	return why
+}
+
+// shortSlack is what a run may end early besides the boot for which there was no
+// time any more.
+const shortSlack = 5 * time.Second
+
+// shortfall says that a run ended long before its time, as one does with a finding
+// that is to be its last: a known issue that explains that doesn't make the rest of
+// the time clean. A replay is as long as its steps, and a slot may end because
+// another one has found something.
+func (j *judge) shortfall() string {
+	c := j.record.Case
+	if !j.ended || j.firstUp == 0 || c.ReplayOf != "" || c.Slots > 1 {
+		return ""
+	}
+	boot := time.Duration(0)
+	for _, g := range j.guests {
+		boot = max(boot, g.Boot)
+	}
+	stormed := j.runEnd - j.firstUp
+	if c.Duration-stormed <= boot+shortSlack {
+		return ""
+	}
+	return fmt.Sprintf("the run ended after %s of its %s", stormed.Round(time.Second), c.Duration)
 }
 
 func medianMax(d []time.Duration) (median, most time.Duration) {

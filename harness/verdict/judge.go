@@ -88,6 +88,7 @@ type judge struct {
 	ended    bool                // the run came to its planned end
 	done     int                 // steps of the schedule that were done
 	firstUp  time.Duration
+	runEnd   time.Duration
 
 	overlaps *overlap.Counter
 	calls    []calls.Result
@@ -167,7 +168,7 @@ func (j *judge) event(e history.Event) {
 	case history.Fault:
 		j.verdict.Faults = append(j.verdict.Faults, Fault{At: e.At, Party: e.Party, Text: e.Text, Next: e.Next})
 	case history.RunEnd:
-		j.ended = true
+		j.ended, j.runEnd = true, e.At
 	}
 }
 

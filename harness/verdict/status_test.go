@@ -233,6 +233,40 @@ func TestTooMany(t *testing.T) {
 	}
 }
 
+// TestShort: a run that ended long before its time, with what a known issue
+// explains, is no pass; one with a finding, a replay and one of several slots end
+// when they do.
+func TestShort(t *testing.T) {
+	short := func() *record {
+		return begin().guest(1, 1).step(1, 12, 13, addDIMM("dimm0"), op.Done).say(1, 20, warning("old_bug")).end(1, 40, "host-qmp-quit").finished(41)
+	}
+	set, err := known.Load([]byte(knownIssue), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name  string
+		known *known.Set
+		give  func(*history.Case)
+		want  verdict.Status
+		why   int
+	}{
+		{"explained", set, func(*history.Case) {}, verdict.Unknown, 1},
+		{"not explained", nil, func(*history.Case) {}, verdict.Found, 0},
+		{"as long as it was to be", set, func(c *history.Case) { c.Duration = 40 * second }, verdict.Clean, 0},
+		{"a replay", set, func(c *history.Case) { c.ReplayOf = "x" }, verdict.Clean, 0},
+		{"a slot", set, func(c *history.Case) { c.Slot, c.Slots = 1, 2 }, verdict.Clean, 0},
+	} {
+		r := short()
+		tt.give(r.events[0].Case)
+		in := r.input()
+		in.Known = tt.known
+		if v := verdict.Judge(in); v.Status != tt.want || len(v.Why) != tt.why || tt.why > 0 && v.Why[0] != "the run ended after 30s of its 1m0s" {
+			t.Errorf("%s: %s because of %q", tt.name, v.Status, v.Why)
+		}
+	}
+}
+
 func TestMerge(t *testing.T) {
 	const c, f, u = verdict.Clean, verdict.Found, verdict.Unknown
 	for _, tt := range []struct {

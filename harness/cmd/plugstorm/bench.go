@@ -70,8 +70,11 @@ guests, for the same time. Every run leaves a run directory and a line in
 results.ndjson; --resume goes on where a benchmark was interrupted, with its
 flags, to which others can be added. docs/detection.md has more.
 
-The exit code is 0 when everything was measured, whatever was found, and 3 if
-a run remained unknown.`,
+The kernels of patches of one's own are built first: with one that doesn't apply,
+doesn't compile or changes nothing that is compiled, nothing is run.
+
+The exit code is 0 when everything was measured, whatever was found, 2 for wrong
+usage and for such a patch, and 3 if a run remained unknown.`,
 		Example: `  plugstorm bench detect --plant s4d --plant s0a --seeds 10
   plugstorm bench detect --patch my-bug.patch --machine pseries --budget 60s --json
   plugstorm bench detect --peers all --jobs 2 --out detection

@@ -51,6 +51,7 @@ func (u *ui) Stage(name string, estimate time.Duration) {
 	if u.quiet {
 		return
 	}
+	name = console.Escape(name) // a kernel has the names of its patches' files
 	u.label, u.began, u.said = name, time.Now(), time.Now()
 	if !u.terminal {
 		about := ""
@@ -142,13 +143,16 @@ func (u *ui) error(err error) {
 	if u.color {
 		red, reset = "\x1b[31m", "\x1b[m"
 	}
-	fmt.Fprintf(u.out, "%splugstorm: %s%s\n", red, escapeLines(err.Error()), reset)
+	text := fmt.Sprintf("%splugstorm: %s%s\n", red, escapeLines(err.Error()), reset)
 	if owner := blame.Of(err); owner != blame.User {
-		fmt.Fprintf(u.out, "  fault: %s\n", owner)
+		text += fmt.Sprintf("  fault: %s\n", owner)
 	}
 	if next := blame.Next(err); next != "" {
-		fmt.Fprintf(u.out, "  next:  %s\n", escapeLines(next))
+		text += fmt.Sprintf("  next:  %s\n", escapeLines(next))
 	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	fmt.Fprint(u.out, text)
 }
 
 // escapeLines makes text safe to print and keeps its lines.

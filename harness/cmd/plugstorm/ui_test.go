@@ -40,6 +40,21 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// TestErrorsAreWhole: an error that comes while others speak stands in one piece.
+func TestErrorsAreWhole(t *testing.T) {
+	var out strings.Builder
+	u := newUI(&out, false, false)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() { u.error(blame.Errorf(blame.Host, "wait", "no memory")) })
+		all.Go(func() { u.Line("a line") })
+	}
+	all.Wait()
+	if n := strings.Count(out.String(), "plugstorm: no memory\n  fault: host\n  next:  wait\n"); n != 8 {
+		t.Errorf("%d whole errors: %s", n, out.String())
+	}
+}
+
 // TestPlain: without a terminal, a stage is a line.
 func TestPlain(t *testing.T) {
 	var out strings.Builder
@@ -47,9 +62,9 @@ func TestPlain(t *testing.T) {
 	u.Stage("compile", 90*time.Second)
 	u.Fraction(0.5)
 	u.Line("waiting for \x1b[31mhim")
-	u.Stage("link", 0)
+	u.Stage("link \x1b[2J", 0)
 	u.close()
-	if want := "compile (about 1m30s)\nwaiting for \\x1b[31mhim\nlink\n"; out.String() != want {
+	if want := "compile (about 1m30s)\nwaiting for \\x1b[31mhim\nlink \\x1b[2J\n"; out.String() != want {
 		t.Errorf("%q, want %q", out.String(), want)
 	}
 	out.Reset()
