@@ -57,7 +57,7 @@ type guest struct {
 	vm        *vm.VM
 	hello     *agent.Hello // of a guest that was restored: it is up when it is started
 	identity  []string     // of its snapshot; nil if it isn't to have one
-	primed    bool         // it was restored with its rules loaded
+	primed    bool         // it was restored with its checkers loaded
 	beats     atomic.Bool  // a heartbeat of its agent has come
 	deadlock  atomic.Bool  // some of its tasks wait for each other
 	number    int
@@ -178,7 +178,7 @@ func (g *guest) up(ctx context.Context, hello agent.Hello) {
 	g.history.Add(history.Event{Type: history.AgentUp, Guest: g.number, Slowness: g.vm.Slowness(), Text: string(text)})
 	g.live.alive()
 	if g.primes() {
-		g.loadRules(hello)
+		g.loadCheckers(hello)
 	}
 	if g.hello == nil {
 		g.save(ctx)
@@ -188,14 +188,22 @@ func (g *guest) up(ctx context.Context, hello agent.Hello) {
 	}
 	g.side.Go(func() { g.stretchHungTask(g.ctx) })
 	if !g.primes() {
-		g.loadRules(hello)
+		g.loadCheckers(hello)
 	}
-	g.loadWaits(hello)
 	g.lastBoot = time.Since(g.vm.Started)
 	g.seat.Up()
 	if g.stormed.IsZero() {
 		g.stormed = time.Now()
 	}
+}
+
+// loadCheckers has the guest's kernel look for more than it does by itself.
+func (g *guest) loadCheckers(hello agent.Hello) {
+	if g.rules == nil || g.scenario.NoRules { // who wants no rule checker wants nothing of ours in the kernel
+		return
+	}
+	g.loadRules(hello)
+	g.loadWaits(hello)
 }
 
 // hungTaskTimeout is where the kernel is told it (kernel/hung_task.c).

@@ -26,9 +26,6 @@ const (
 // loadRules has the guest's kernel check the run's rules. A kernel that can't
 // is tested without: that is written down.
 func (g *guest) loadRules(hello agent.Hello) {
-	if g.rules == nil || g.scenario.NoRules {
-		return
-	}
 	check := &history.RuleCheck{Widen: g.widen()}
 	if g.primed {
 		g.checked = true
@@ -45,7 +42,7 @@ func (g *guest) widen() []rules.Widening {
 	return slices.Concat(g.cfg.Case.Widen, g.scenario.Widenings(g.cfg.Case.Seed, g.number))
 }
 
-// primes reports whether the rules are loaded before the guest is saved, for
+// primes reports whether the checkers are loaded before the guest is saved, for
 // those that go on from there to have them: setting all probes takes longer than
 // the rest of a start. A guest's own delays are part of its rules, so one that has
 // some is given them afterwards.

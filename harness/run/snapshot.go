@@ -110,11 +110,11 @@ func (g *guest) checkRestored(s *vm.Snapshot) {
 }
 
 // identify says which snapshot fits the guest: one of the same machine and
-// kernel, with the same rules.
+// kernel, with the same checkers and rules.
 func (g *guest) identify(spec vm.Spec) ([]string, error) {
 	identity, err := vm.Identity(spec)
 	if g.primes() {
-		identity = append(identity, "rules", g.cfg.Case.Rules.Text)
+		identity = append(identity, "waits", "rules", g.cfg.Case.Rules.Text)
 	}
 	return identity, err
 }

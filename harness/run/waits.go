@@ -20,7 +20,7 @@ import (
 const (
 	loadWaitsLimit = 10 * time.Second // to load the module
 	readWaitsLimit = 5 * time.Second  // for each of its answers
-	waitsEvery     = time.Second      // between two looks while the storm goes on
+	waitsEvery     = 2 * time.Second  // between two looks while the storm goes on
 )
 
 // orderEvery is how many looks go by until lockdep's order is read anew: it is
@@ -37,14 +37,14 @@ type waitWatch struct {
 }
 
 // loadWaits has the guest's kernel note who waits for whom. A kernel that can't
-// is tested without: that is written down. Who wants no rule checker wants
-// nothing of ours in the kernel.
+// is tested without: that is written down. One that was restored has it, or says at
+// its end that it hasn't.
 func (g *guest) loadWaits(hello agent.Hello) {
-	if g.rules == nil || g.scenario.NoRules {
-		return
-	}
 	err := fmt.Errorf("this kernel goes without our modules")
-	if slices.Contains(hello.Modules, waitgraph.Module) {
+	switch {
+	case g.primed:
+		err = nil
+	case slices.Contains(hello.Modules, waitgraph.Module):
 		ctx, cancel := context.WithTimeout(g.ctx, g.vm.Deadline(loadWaitsLimit))
 		defer cancel()
 		err = g.vm.Agent.Call(ctx, agent.MethodLoadModule, agent.ModuleParams{Name: waitgraph.Module}, nil)
