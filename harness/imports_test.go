@@ -41,12 +41,13 @@ var rooms = []room{
 	{"harness/lockdep", base + " harness/frame", "the kernel's lock order as data, of use without a VM or a console"},
 	{"harness/symbols", base + " harness/console harness/frame", "places in the source, from ELF files and text, of use without a run"},
 
+	{"harness/fields", "", "what our modules say, word by word: every reader of that needs it, so it needs none"},
 	{"harness/pool", base, "it shares a host out among guests, and knows nothing of what these are"},
-	{"harness/rules", base, "rules about locks and what the checker saw, as data, of use without a VM"},
-	{"harness/waitgraph", base, "which waits add up to a deadlock, as data, of use without a VM or a console"},
+	{"harness/rules", base + " harness/fields", "rules about locks and what the checker saw, as data, of use without a VM"},
+	{"harness/waitgraph", base + " harness/fields", "which waits add up to a deadlock, as data, of use without a VM or a console"},
 	{"harness/waitfor", base + " harness/lockdep", "who waits for whom, as data, of use without a VM or a console"},
 
-	{"harness/calls", base, "calls that may fail and what came of them, as data, of use without a VM"},
+	{"harness/calls", base + " harness/fields", "calls that may fail and what came of them, as data, of use without a VM"},
 
 	{"harness/vm", base + " harness/qmp harness/console harness/agent", "it runs a machine; what is done to it is the ops' matter"},
 	{"harness/op", "harness/vm harness/calls", "it does something to a machine; when, the schedule says"},

@@ -4,9 +4,9 @@ package calls
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
-	"unicode"
+
+	"plugstorm/harness/fields"
 )
 
 // Header is the first line of what the module says; its number is the format's.
@@ -36,21 +36,15 @@ func ParseStatus(text string, call Call) (Report, error) {
 		if !ok {
 			continue
 		}
-		values := map[string]string{}
-		for _, word := range strings.Fields(rest) {
-			key, value, _ := strings.Cut(word, "=")
-			values[key] = value
-		}
-		return r, r.fill(values)
+		return r, r.fill(fields.Of(rest))
 	}
 	return r, fmt.Errorf("the module doesn't know of %s", call.Func)
 }
 
-func (r *Report) fill(values map[string]string) error {
-	n, err := strconv.Atoi(values["calls"])
-	fired := values["fired"]
-	why, unavailable := strings.CutPrefix(values["state"], "unavailable:")
-	if err != nil || n < 0 || fired != "0" && fired != "1" || !unavailable && values["state"] != "ok" || !plain(why) {
+func (r *Report) fill(f *fields.List) error {
+	n, fired, state := f.Small("calls"), f.Text("fired"), f.Text("state")
+	why, unavailable := strings.CutPrefix(state, "unavailable:")
+	if !f.OK() || fired != "0" && fired != "1" || !unavailable && state != "ok" || !fields.Plain(why, maxName) {
 		return fmt.Errorf("the module's answer about %s can't be read", r.Func)
 	}
 	r.Calls, r.Fired = n, fired == "1"
@@ -58,9 +52,4 @@ func (r *Report) fill(values map[string]string) error {
 		r.Unavailable = "errno " + why
 	}
 	return nil
-}
-
-// plain reports whether a text of the guest's is short and printable.
-func plain(text string) bool {
-	return len(text) <= maxName && strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
 }

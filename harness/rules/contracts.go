@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"plugstorm/harness/fields"
 )
 
 // A Contract is what the callers of a function were seen to hold.
@@ -85,9 +87,9 @@ func addContract(all *[]Contract, line string) bool {
 	switch kind {
 	case "func":
 		name, rest, _ := strings.Cut(rest, " ")
-		f := fields(rest)
-		c := Contract{Func: name, Checked: f.number("checked"), Lost: f.number("lost"), Locks: []Lock{}}
-		if !f.ok || !plain(name) || len(*all) == maxAnswers {
+		f := fields.Of(rest)
+		c := Contract{Func: name, Checked: f.Count("checked"), Lost: f.Count("lost"), Locks: []Lock{}}
+		if !f.OK() || !plain(name) || len(*all) == maxAnswers {
 			return false
 		}
 		*all = append(*all, c)
@@ -97,10 +99,10 @@ func addContract(all *[]Contract, line string) bool {
 		if len(words) != 3 || len(*all) == 0 {
 			return false
 		}
-		f := fields(words[0] + " " + words[1])
-		l := Lock{Name: words[2], Write: f.number("w"), Read: f.number("r")}
+		f := fields.Of(words[0] + " " + words[1])
+		l := Lock{Name: words[2], Write: f.Count("w"), Read: f.Count("r")}
 		c := &(*all)[len(*all)-1]
-		if !f.ok || l.Name == "" || !plain(l.Name) || len(c.Locks) == maxLocks {
+		if !f.OK() || l.Name == "" || !plain(l.Name) || len(c.Locks) == maxLocks {
 			return false
 		}
 		c.Locks = append(c.Locks, l)

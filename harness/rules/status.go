@@ -5,9 +5,9 @@ package rules
 import (
 	"bufio"
 	"fmt"
-	"strconv"
 	"strings"
-	"unicode"
+
+	"plugstorm/harness/fields"
 )
 
 // Header is the first line of what the module says; its number is the format's.
@@ -99,22 +99,24 @@ func (s *Status) line(line string) bool {
 		s.DebugLocks = rest == "1"
 		return rest == "0" || rest == "1"
 	case "reports":
-		f := fields(rest)
-		s.Printed, s.Unprinted, s.Nested = f.number("printed"), f.number("unprinted"), f.number("nested")
-		return f.ok
+		f := fields.Of(rest)
+		s.Printed, s.Unprinted, s.Nested = f.Count("printed"), f.Count("unprinted"), f.Count("nested")
+		return f.OK()
 	case "func":
 		name, rest, _ := strings.Cut(rest, " ")
-		f := fields(rest)
+		f := fields.Of(rest)
 		h := Hits{
-			Func: name, Symbol: f.text("symbol"), Hits: f.number("hits"), Off: f.number("off"), Self: f.number("self"),
-			Missed: f.number("missed"), WidenUS: f.number("widen"),
+			Func: name, Symbol: f.Text("symbol"), Hits: f.Count("hits"), Off: f.Count("off"), Self: f.Count("self"),
+			Missed: f.Count("missed"), WidenUS: f.Count("widen"),
 		}
-		state := f.text("state")
+		state := f.Text("state")
 		if state != "ok" {
 			_, h.Unavailable, _ = strings.Cut(state, ":")
-			f.ok = f.ok && strings.HasPrefix(state, "unavailable:")
+			if !strings.HasPrefix(state, "unavailable:") {
+				f.Fail()
+			}
 		}
-		if !f.ok || !plain(name) || !plain(h.Symbol) || !plain(h.Unavailable) || len(s.Funcs) == maxAnswers {
+		if !f.OK() || !plain(name) || !plain(h.Symbol) || !plain(h.Unavailable) || len(s.Funcs) == maxAnswers {
 			return false
 		}
 		s.Funcs = append(s.Funcs, h)
@@ -132,48 +134,14 @@ func (s *Status) rule(line string) bool {
 	if !ok || len(words) != 3 || len(s.Rules) == maxAnswers {
 		return false
 	}
-	f := fields(words[2])
-	r := Result{Rule: words[1] + ": " + terms, Unavailable: f.text("state") != "ok", Hits: f.number("hits"), Violations: f.number("violations")}
-	if !f.ok || !plain(r.Rule) {
+	f := fields.Of(words[2])
+	r := Result{Rule: words[1] + ": " + terms, Unavailable: f.Text("state") != "ok", Hits: f.Count("hits"), Violations: f.Count("violations")}
+	if !f.OK() || !plain(r.Rule) {
 		return false
 	}
 	s.Rules = append(s.Rules, r)
 	return true
 }
 
-// A field list is "KEY=VALUE KEY=VALUE..."; ok says that all that was asked
-// for was there.
-type fieldList struct {
-	values map[string]string
-	ok     bool
-}
-
-func fields(text string) *fieldList {
-	f := &fieldList{values: map[string]string{}, ok: true}
-	for _, word := range strings.Fields(text) {
-		key, value, _ := strings.Cut(word, "=")
-		f.values[key] = value
-	}
-	return f
-}
-
-func (f *fieldList) text(key string) string {
-	value, ok := f.values[key]
-	f.ok = f.ok && ok
-	return value
-}
-
-// number reads a count: what isn't one is 0, and not ok.
-func (f *fieldList) number(key string) int64 {
-	n, err := strconv.ParseInt(f.text(key), 10, 64)
-	if err != nil || n < 0 {
-		f.ok = false
-		return 0
-	}
-	return n
-}
-
 // plain reports whether a text of the guest's is short and printable.
-func plain(text string) bool {
-	return len(text) <= 2*maxLine && strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
-}
+func plain(text string) bool { return fields.Plain(text, 2*maxLine) }

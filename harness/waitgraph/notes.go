@@ -15,7 +15,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode"
+
+	"plugstorm/harness/fields"
 )
 
 // The kernel module, and the files in the guest that it is read from.
@@ -144,22 +145,22 @@ func (n *Notes) line(line string) bool {
 		n.DebugLocks = rest == "1"
 		return rest == "0" || rest == "1"
 	case "lost":
-		f := fieldsOf(rest)
-		n.Lost = f.number("takes") + f.number("waits") + f.number("works")
-		return f.ok
+		f := fields.Of(rest)
+		n.Lost = f.Small("takes") + f.Small("waits") + f.Small("works")
+		return f.OK()
 	case "probe":
 		name, rest, _ := strings.Cut(rest, " ")
-		f := fieldsOf(rest)
-		if f.text("state") != "ok" && len(n.Unavailable) < maxHeld {
+		f := fields.Of(rest)
+		if f.Text("state") != "ok" && len(n.Unavailable) < maxHeld {
 			n.Unavailable = append(n.Unavailable, name)
 		}
-		return f.ok && plain(name)
+		return f.OK() && plain(name)
 	case "writer":
 		key, rest, _ := strings.Cut(rest, " ")
 		held, name, _ := strings.Cut(rest, " ")
-		f := fieldsOf(held)
-		locks := f.held()
-		if !f.ok || !plain(key) || !plain(name) || len(n.Writers) >= maxWriters {
+		f := fields.Of(held)
+		locks := heldIn(f)
+		if !f.OK() || !plain(key) || !plain(name) || len(n.Writers) >= maxWriters {
 			return false
 		}
 		n.Writers[key], n.Names[key] = locks, name
@@ -176,12 +177,12 @@ func (n *Notes) line(line string) bool {
 func (n *Notes) take(line string) bool {
 	head, lock, ok := strings.Cut(line, " lock=")
 	who, rest, _ := strings.Cut(head, " ")
-	f := fieldsOf(rest)
+	f := fields.Of(rest)
 	t := Take{
-		Who: who, Key: f.text("key"), Lock: lock, Write: f.text("mode") == "w", Count: f.number("n"),
-		Instance: f.instance(), At: strings.TrimPrefix(f.text("at"), "-"), Held: f.held(),
+		Who: who, Key: f.Text("key"), Lock: lock, Write: f.Text("mode") == "w", Count: f.Small("n"),
+		Instance: instance(f), At: strings.TrimPrefix(f.Text("at"), "-"), Held: heldIn(f),
 	}
-	if !ok || !f.ok || !plain(who) || !plain(t.At) || !plain(t.Key) || !plain(lock) || len(n.Takes) >= maxTakes {
+	if !ok || !f.OK() || !plain(who) || !plain(t.At) || !plain(t.Key) || !plain(lock) || len(n.Takes) >= maxTakes {
 		return false
 	}
 	n.Takes = append(n.Takes, t)
@@ -194,17 +195,17 @@ func (n *Notes) wait(line string) bool {
 	if len(words) != 3 || kinds[words[0]].what == "" {
 		return false
 	}
-	f := fieldsOf(words[2])
+	f := fields.Of(words[2])
 	w := Wait{
-		Kind: words[0], Who: words[1], Count: f.number("n"), Instance: f.instance(), Held: f.held(), Name: f.text("name"),
+		Kind: words[0], Who: words[1], Count: f.Small("n"), Instance: instance(f), Held: heldIn(f), Name: f.Text("name"),
 	}
-	for fn := range strings.SplitSeq(f.text("stack"), "<") {
+	for fn := range strings.SplitSeq(f.Text("stack"), "<") {
 		if len(w.Stack) == maxStack || !plain(fn) {
 			return false
 		}
 		w.Stack = append(w.Stack, fn)
 	}
-	if !f.ok || !plain(w.Who) || !plain(w.Name) || len(n.Waits) >= maxWaits {
+	if !f.OK() || !plain(w.Who) || !plain(w.Name) || len(n.Waits) >= maxWaits {
 		return false
 	}
 	n.Waits = append(n.Waits, w)
@@ -241,40 +242,9 @@ func ParseOrder(text string) (*Order, error) {
 	return o, nil
 }
 
-// A field list is "KEY=VALUE KEY=VALUE..."; ok says that all that was asked for
-// was there.
-type fieldList struct {
-	values map[string]string
-	ok     bool
-}
-
-func fieldsOf(text string) *fieldList {
-	f := &fieldList{values: map[string]string{}, ok: true}
-	for _, word := range strings.Fields(text) {
-		key, value, _ := strings.Cut(word, "=")
-		f.values[key] = value
-	}
-	return f
-}
-
-func (f *fieldList) text(key string) string {
-	value, ok := f.values[key]
-	f.ok = f.ok && ok
-	return value
-}
-
-func (f *fieldList) number(key string) int {
-	n, err := strconv.ParseInt(f.text(key), 10, 32)
-	if err != nil || n < 0 {
-		f.ok = false
-		return 0
-	}
-	return int(n)
-}
-
 // instance reads inst and many; "" if there are several, or none.
-func (f *fieldList) instance() string {
-	inst, many := f.text("inst"), f.text("many")
+func instance(f *fields.List) string {
+	inst, many := f.Text("inst"), f.Text("many")
 	if many != "0" || inst == "(null)" || strings.Trim(inst, "0") == "" {
 		return ""
 	}
@@ -282,8 +252,8 @@ func (f *fieldList) instance() string {
 }
 
 // held reads "KEY:MODE:INST,..." or "-".
-func (f *fieldList) held() []Held {
-	text := f.text("held")
+func heldIn(f *fields.List) []Held {
+	text := f.Text("held")
 	if text == "-" {
 		return nil
 	}
@@ -291,7 +261,7 @@ func (f *fieldList) held() []Held {
 	for item := range strings.SplitSeq(text, ",") {
 		parts := strings.Split(item, ":")
 		if len(parts) != 3 || !plain(item) || len(all) >= maxHeld {
-			f.ok = false
+			f.Fail()
 			return nil
 		}
 		h := Held{Key: parts[0], Write: strings.HasPrefix(parts[1], "w"), Tried: strings.HasSuffix(parts[1], "t"), Instance: parts[2]}
@@ -304,6 +274,4 @@ func (f *fieldList) held() []Held {
 }
 
 // plain reports whether a text of the guest's is short and printable.
-func plain(text string) bool {
-	return len(text) <= maxText && strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
-}
+func plain(text string) bool { return fields.Plain(text, maxText) }
