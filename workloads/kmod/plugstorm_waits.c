@@ -10,7 +10,7 @@
  * WHO is one of
  *
  *   thread:COMM	a kernel thread, each row of digits in its name one '#'
- *   work:FUNC		a work item, by its function
+ *   work:FUNC		a work item, by its function; of work_on_cpu() that of the caller
  *   kernfs:KEY		whoever is in an operation of a kernfs file of this class
  *
  * KEY is a lock class's, printed as /proc/lockdep prints it (%p of class->key).
@@ -51,6 +51,7 @@
 #define pr_fmt(fmt) fmt
 
 #include <linux/atomic.h>
+#include <linux/cpumask.h>
 #include <linux/ctype.h>
 #include <linux/debug_locks.h>
 #include <linux/debugfs.h>
@@ -290,12 +291,35 @@ static struct waits_worker *waits_worker_of(const struct task_struct *task, bool
 	return NULL;
 }
 
+/* How kernel/workqueue.c struct work_for_cpu begins. */
+struct waits_work_for_cpu {
+	struct work_struct work;
+	long (*fn)(void *);
+};
+
+static work_func_t waits_for_cpu;	/* what all works of work_on_cpu() have as their function */
+
+/* Runs in such a work. */
+static long waits_learn_for_cpu(void *unused)
+{
+	waits_for_cpu = current_work()->func;
+	return 0;
+}
+
+/* Says what a work does: work_on_cpu() takes any function, and each is a work of its own. */
+static const void *waits_func_of(const struct work_struct *work)
+{
+	if (work->func && work->func == waits_for_cpu)
+		return container_of(work, struct waits_work_for_cpu, work)->fn;
+	return work->func;
+}
+
 static void waits_work_start(void *unused, struct work_struct *work)
 {
 	struct waits_worker *w = waits_worker_of(current, true);
 
 	if (w)
-		w->func = work->func;
+		w->func = waits_func_of(work);
 	else
 		atomic_inc(&waits_lost_works);
 }
@@ -595,9 +619,9 @@ static int waits_create(struct kprobe *p, struct pt_regs *regs)
 static int waits_flush(struct kprobe *p, struct pt_regs *regs)
 {
 	const struct work_struct *work = (struct work_struct *)waits_argument(regs, 0);
-	struct waits_who who = { .kind = WHO_WORK, .id = work->func };
+	struct waits_who who = { .kind = WHO_WORK, .id = waits_func_of(work) };
 
-	if (work->func)
+	if (who.id)
 		waits_note_wait(regs, (u8)waits_argument(regs, 1) ? "cancel" : "flush", &who, NULL);
 	return 0;
 }
@@ -848,6 +872,7 @@ static int __init waits_init(void)
 		waits_stop_all(0, 0);
 		return -ENOMEM;
 	}
+	work_on_cpu_safe(cpumask_first(cpu_online_mask), waits_learn_for_cpu, NULL);
 	for_each_kernel_tracepoint(waits_find_trace, NULL);
 	for (i = 0; i < ARRAY_SIZE(waits_traces); i++) {
 		err = waits_traces[i].point ? tracepoint_probe_register(waits_traces[i].point, waits_traces[i].probe, NULL)
