@@ -31,7 +31,7 @@ func (g *guest) storm() error {
 	g.side.Go(g.watchPool)
 	var lanes sync.WaitGroup
 	g.side.Go(g.watchHealth)
-	g.side.Go(g.watchDeadlock)
+	g.side.Go(func() { g.watchDeadlock(g.ctx) })
 	g.side.Go(g.watchWaits)
 	g.startWorkloads(&lanes)
 	ours := schedule.LanesOf(g.lanes, g.cfg.Scenario, g.scenario)
@@ -233,10 +233,18 @@ func (g *guest) askQEMU(ctx context.Context) (status string, err error) {
 }
 
 // stopWorkloads stops all workloads that were started, at once, so that they
-// clean up under our eyes, and records what they did.
+// clean up under our eyes, and records what they did. One that doesn't stop is
+// killed in the end, which may undo a deadlock: whoever waits for a new kernel
+// thread can be killed (kernel/kthread.c __kthread_create_on_node).
 func (g *guest) stopWorkloads(ctx context.Context) {
-	var all sync.WaitGroup
-	defer all.Wait()
+	watch, enough := context.WithCancel(ctx)
+	var all, side sync.WaitGroup
+	side.Go(func() { g.watchDeadlock(watch) })
+	defer func() {
+		all.Wait()
+		enough()
+		side.Wait()
+	}()
 	for id := range g.workloads.Range {
 		all.Go(func() {
 			var stats agent.WorkloadStats

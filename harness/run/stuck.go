@@ -73,19 +73,19 @@ func (s standstill) of(d time.Duration) []agent.BlockedTask {
 	return tasks
 }
 
-// watchDeadlock looks for tasks that wait for each other, until the storm ends.
+// watchDeadlock looks for tasks that wait for each other, until ctx ends.
 // The kernel's own hung-task detector takes a minute and more.
-func (g *guest) watchDeadlock() {
+func (g *guest) watchDeadlock(ctx context.Context) {
 	still := standstill{}
 	var asked time.Time
-	for pause(g.ctx, g.vm.Deadline(stuckLook)) {
-		tasks, _ := g.blocked(g.ctx) // one that doesn't answer is watchHealth's
+	for pause(ctx, g.vm.Deadline(stuckLook)) {
+		tasks, _ := g.blocked(ctx) // one that doesn't answer is watchHealth's
 		still.look(tasks)
 		if len(still.of(suspectAfter)) == 0 || time.Since(asked) < g.vm.Deadline(suspectAgain) {
 			continue
 		}
 		asked = time.Now()
-		if g.deadlocked(g.ctx, still) {
+		if g.deadlocked(ctx, still) {
 			return
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -155,6 +156,30 @@ func TestDeadlock(t *testing.T) {
 				t.Errorf("%+v, wrote %q", found, b.wrote)
 			}
 		})
+	}
+}
+
+// TestDeadlockWhileStopping: one that begins as the storm ends is found before
+// the workload in it is killed, which undoes it.
+func TestDeadlockWhileStopping(t *testing.T) {
+	var killed atomic.Bool
+	b := &blockage{says: console(t, "abba"), tasks: func(at time.Duration, _ int) []agent.BlockedTask {
+		if at < 9*time.Second || killed.Load() {
+			return nil
+		}
+		return []agent.BlockedTask{{PID: 98, Name: "deadlock/first", Switches: 5}, {PID: 99, Name: "deadlock/second", Switches: 5}}
+	}}
+	r := play{duration: 10 * time.Second, character: func(n int) vmtest.Character {
+		c := b.character(n)
+		c.Methods[agent.MethodStopWorkload] = func(*vmtest.Guest, json.RawMessage) (any, error) {
+			time.Sleep(15 * time.Second)
+			killed.Store(true)
+			return agent.WorkloadStats{}, nil
+		}
+		return c
+	}}.perform(t)
+	if text := stuckText(r); text != "they wait for each other: deadlock/first/98, deadlock/second/99" {
+		t.Errorf("it says %q", text)
 	}
 }
 
