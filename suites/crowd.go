@@ -10,20 +10,27 @@ import (
 	"plugstorm/workloads"
 )
 
+// poisonFreed fills freed objects of these caches, and looks at them when they
+// are used again. It is slab_debug since 6.9, which takes the old name as well
+// (mm/slub.c).
+const poisonFreed = "slub_debug=FZP,kmalloc-*,kmem_cache_node"
+
 // Crowd lets everybody who uses the hotplug locks have a turn, a few at once
 // and each for a short while: breadth, where the seeds' suites have depth. In
-// one of a few guests what is freed is poisoned, so that who uses it is seen.
+// most guests what is freed is poisoned, so that who uses it is seen.
 var Crowd = schedule.Scenarios.Register(&schedule.Scenario{
 	Name: "crowd",
 	Doc: "every workload that uses the hotplug locks in quick turn, four at once, and readers of every attribute of what comes and goes, while a node is filled and " +
 		"emptied, CPUs and vCPUs come and go, and some of it is interrupted or refused",
 	Source: "what the blind plants of docs/detection.md got past: users that were too seldom there",
 	Length: 2 * time.Minute,
-	Variants: append([][]string{
-		{"slub_debug=FZP,kmalloc-*,kmem_cache_node"}, // slab_debug since 6.9, which takes the old name as well (mm/slub.c),
-	}, memoryVariants...),
+	Variants: [][]string{
+		{poisonFreed}, {poisonFreed}, {poisonFreed, "memhp_default_state=online_kernel"},
+		{"memhp_default_state=offline"}, {"memory_hotplug.memmap_on_memory=Y"},
+	},
 	Workloads: []op.WorkloadStart{
 		workload(workloads.DeviceAttributes, 60, 2),
+		workload(workloads.NodeSysfs, 60, 1),
 		// Their modules can be loaded once: they aren't drawn.
 		withOptions(workload(workloads.SlabStorm, 10, 1), map[string]int64{"fresh": 1, "rest_ms": 8000}),
 		workload(workloads.PercpuStorm, 10, 1),
@@ -31,7 +38,8 @@ var Crowd = schedule.Scenarios.Register(&schedule.Scenario{
 	},
 	Lanes: []schedule.Lane{
 		{
-			Name: "dimm", DIMMs: 2, MaxUnits: 2,
+			// One at a time: the node comes and goes with it, and all that a node has.
+			Name: "dimm", DIMMs: 1, MaxUnits: 3,
 			Mix: []schedule.Weight{
 				{Kind: op.DIMMAdd, Weight: 4}, {Kind: op.DIMMRemove, Weight: 3}, {Kind: op.DIMMEvict, Weight: 3}, {Kind: op.BlockOffline, Weight: 2}, {Kind: op.BlockOnline, Weight: 2},
 				{Kind: op.BlockOnlineKernel, Weight: 1}, {Kind: op.BlockInterrupted, Weight: 1}, {Kind: op.BlockNotifierError, Weight: 1},
