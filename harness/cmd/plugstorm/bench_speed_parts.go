@@ -34,7 +34,7 @@ func (b *speedBench) warm(ctx context.Context, t *speedTarget) error {
 		if !b.flags.wants(part) {
 			continue
 		}
-		if _, _, err := b.call(ctx, t, speed.Sample{Part: "warm", Machine: t.machine.Name}, suite, "--seed", "1", "--duration", startLength); err != nil {
+		if _, err := b.call(ctx, t, speed.Sample{Part: "warm", Machine: t.machine.Name}, suite, "--seed", "1", "--duration", startLength); err != nil {
 			return err
 		}
 	}
@@ -42,7 +42,7 @@ func (b *speedBench) warm(ctx context.Context, t *speedTarget) error {
 }
 
 func (b *speedBench) coldStart(ctx context.Context, t *speedTarget, s speed.Sample) (map[string]float64, error) {
-	r, _, err := b.call(ctx, t, s, suites.Smoke, "--seed", fmt.Sprint(s.Rep), "--duration", startLength, "--cold")
+	r, err := b.call(ctx, t, s, suites.Smoke, "--seed", fmt.Sprint(s.Rep), "--duration", startLength, "--cold")
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func (b *speedBench) snapshotStart(ctx context.Context, t *speedTarget, s speed.
 	if t.noRestore != nil {
 		return nil, &impossibleError{t.noRestore}
 	}
-	r, _, err := b.call(ctx, t, s, suites.Smoke, "--seed", fmt.Sprint(s.Rep), "--duration", startLength)
+	r, err := b.call(ctx, t, s, suites.Smoke, "--seed", fmt.Sprint(s.Rep), "--duration", startLength)
 	switch {
 	case err != nil:
 		return nil, err
@@ -126,7 +126,7 @@ func (b *speedBench) bareLoop(ctx context.Context, t *speedTarget, s speed.Sampl
 
 // paced does the same by way of plugstorm, in a guest that has booted as well.
 func (b *speedBench) paced(ctx context.Context, t *speedTarget, s speed.Sample) (map[string]float64, error) {
-	r, _, err := b.call(ctx, t, s, suites.Pace, "--seed", fmt.Sprint(s.Rep), "--duration", b.flags.loop.String(), "--cold")
+	r, err := b.call(ctx, t, s, suites.Pace, "--seed", fmt.Sprint(s.Rep), "--duration", b.flags.loop.String(), "--cold")
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (b *speedBench) paced(ctx context.Context, t *speedTarget, s speed.Sample) 
 }
 
 func (b *speedBench) stormed(ctx context.Context, t *speedTarget, s speed.Sample) (map[string]float64, error) {
-	r, _, err := b.call(ctx, t, s, suites.Storm, "--seed", fmt.Sprint(s.Rep), "--duration", b.flags.loop.String(), "--cold")
+	r, err := b.call(ctx, t, s, suites.Storm, "--seed", fmt.Sprint(s.Rep), "--duration", b.flags.loop.String(), "--cold")
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +207,7 @@ func withSlots(m *vm.Machine, n int) *vm.Machine {
 // judged judges a record of a run of a certain length, which is a short one
 // repeated (speed.Stretch).
 func (b *speedBench) judged(ctx context.Context, t *speedTarget, s speed.Sample) (map[string]float64, error) {
-	short, _, err := b.call(ctx, t, s, suites.Storm, "--seed", fmt.Sprint(s.Rep), "--duration", b.flags.loop.String())
+	short, err := b.call(ctx, t, s, suites.Storm, "--seed", fmt.Sprint(s.Rep), "--duration", b.flags.loop.String())
 	if err != nil {
 		return nil, err
 	}

@@ -209,12 +209,12 @@ func (b *speedBench) newDir(s speed.Sample) (string, error) {
 
 // call runs a suite on one guest at a time, as a user would, and reads what it
 // recorded.
-func (b *speedBench) call(ctx context.Context, t *speedTarget, s speed.Sample, suite *schedule.Scenario, more ...string) (*traced, child, error) {
-	all, c, err := b.callTogether(ctx, t, s, suite, 1, more...)
+func (b *speedBench) call(ctx context.Context, t *speedTarget, s speed.Sample, suite *schedule.Scenario, more ...string) (*traced, error) {
+	all, _, err := b.callTogether(ctx, t, s, suite, 1, more...)
 	if err != nil {
-		return nil, c, err
+		return nil, err
 	}
-	return all[0], c, nil
+	return all[0], nil
 }
 
 // callTogether does it with n guests at a time.
