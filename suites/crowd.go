@@ -38,10 +38,10 @@ var Crowd = schedule.Scenarios.Register(&schedule.Scenario{
 	},
 	Lanes: []schedule.Lane{
 		{
-			// One at a time: the node comes and goes with it, and all that a node has.
-			Name: "dimm", DIMMs: 1, MaxUnits: 3,
+			// A small one at a time: the node comes and goes with it, and all that a node has.
+			Name: "dimm", DIMMs: 1, MaxUnits: 1,
 			Mix: []schedule.Weight{
-				{Kind: op.DIMMAdd, Weight: 4}, {Kind: op.DIMMRemove, Weight: 3}, {Kind: op.DIMMEvict, Weight: 3}, {Kind: op.BlockOffline, Weight: 2}, {Kind: op.BlockOnline, Weight: 2},
+				{Kind: op.DIMMAdd, Weight: 4}, {Kind: op.DIMMEvict, Weight: 6}, {Kind: op.DIMMRemove, Weight: 2}, {Kind: op.BlockOffline, Weight: 1}, {Kind: op.BlockOnline, Weight: 1},
 				{Kind: op.BlockOnlineKernel, Weight: 1}, {Kind: op.BlockInterrupted, Weight: 1}, {Kind: op.BlockNotifierError, Weight: 1},
 				{Kind: op.BlockCallFailing, Weight: 1},
 			},
