@@ -42,7 +42,7 @@ var Crowd = schedule.Scenarios.Register(&schedule.Scenario{
 			Name: "dimm", DIMMs: 1, MaxUnits: 1,
 			Mix: []schedule.Weight{
 				{Kind: op.DIMMAdd, Weight: 4}, {Kind: op.DIMMEvict, Weight: 6}, {Kind: op.DIMMRemove, Weight: 2}, {Kind: op.BlockOffline, Weight: 1}, {Kind: op.BlockOnline, Weight: 1},
-				{Kind: op.BlockOnlineKernel, Weight: 1}, {Kind: op.BlockInterrupted, Weight: 1}, {Kind: op.BlockNotifierError, Weight: 1},
+				{Kind: op.BlockInterrupted, Weight: 1}, {Kind: op.BlockNotifierError, Weight: 1},
 				{Kind: op.BlockCallFailing, Weight: 1},
 			},
 		},
