@@ -150,9 +150,14 @@ func (b *speedBench) together(suite *schedule.Scenario) func(context.Context, *s
 		}
 		guest := c.guest()
 		v := map[string]float64{"controller_mib": c.memory.peak, "qemu_mib": guest.resident, "private_mib": guest.private}
+		// Where the host has no room for all of them, some come after others.
+		begin, end, done := runs[0].first, time.Duration(0), 0
 		for _, r := range runs {
-			v["ops_per_s"] += r.paces()["ops_per_s"]
+			begin, end, done = min(begin, r.first), max(end, r.first+r.stormed), done+r.done
 			v["start_s"] = max(v["start_s"], r.first.Seconds())
+		}
+		if end > begin {
+			v["ops_per_s"] = float64(done) / (end - begin).Seconds()
 		}
 		return v, nil
 	}
