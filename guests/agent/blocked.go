@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -88,20 +87,29 @@ func taskFile(pid, tid int, name string) string {
 // blockedState is TASK_UNINTERRUPTIBLE, as proc shows it.
 const blockedState = "D"
 
-// glance reads a task's state and its process's number of threads off its stat,
-// the third field and the twentieth. The second one, its name in parentheses,
-// may have anything in it (fs/proc/array.c do_task_stat).
+// glance reads a task's state and its process's number of threads off its stat.
 func (a *guestAgent) glance(file string) (state string, threads int) {
 	text, err := os.ReadFile(a.tree.Path(file))
 	if err != nil { // it has ended
 		return "", 0
 	}
-	f := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	_, f := splitStat(string(text))
 	if len(f) < 18 {
 		return "", 0
 	}
 	threads, _ = strconv.Atoi(f[17])
 	return f[0], threads
+}
+
+// splitStat splits "PID (NAME) STATE PPID ..." (fs/proc/array.c do_task_stat) into
+// the name, which may have anything in it, and the fields behind it; none if it is
+// something else.
+func splitStat(text string) (name string, fields []string) {
+	from, to := strings.IndexByte(text, '('), strings.LastIndexByte(text, ')')
+	if from < 0 || to < from {
+		return "", nil
+	}
+	return text[from+1 : to], strings.Fields(text[to+1:])
 }
 
 // parseStatus reads /proc/PID/status. It reports whether the task is in D state.

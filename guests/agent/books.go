@@ -200,25 +200,17 @@ func (a *guestAgent) bookTiers(reply *agent.BooksReply) error {
 // bookThreads counts kernel threads (children of kthreadd) that belong to a
 // node or a CPU.
 func (a *guestAgent) bookThreads(reply *agent.BooksReply) error {
-	tasks, err := os.ReadDir(a.tree.Path("proc"))
+	processes, err := a.numbers("proc")
 	if err != nil {
 		return err
 	}
 	reply.Threads = map[string]int{}
-	for _, task := range tasks {
-		if _, err := strconv.ParseUint(task.Name(), 10, 32); err != nil {
-			continue
-		}
-		stat, err := a.tree.Text("proc", task.Name(), "stat")
+	for _, pid := range processes {
+		stat, err := a.tree.Text("proc", strconv.Itoa(pid), "stat")
 		if err != nil {
 			continue // it has ended
 		}
-		// "PID (NAME) STATE PPID ...", fs/proc/array.c do_task_stat
-		from, to := strings.IndexByte(stat, '('), strings.LastIndexByte(stat, ')')
-		if from < 0 || to < from {
-			continue
-		}
-		name, rest := stat[from+1:to], strings.Fields(stat[to+1:])
+		name, rest := splitStat(stat)
 		if len(rest) > 1 && rest[1] == "2" && threadRE.MatchString(name) {
 			reply.Threads[name]++
 		}

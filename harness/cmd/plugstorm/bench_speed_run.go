@@ -231,12 +231,8 @@ func (b *speedBench) callTogether(ctx context.Context, t *speedTarget, s speed.S
 		return nil, c, err
 	}
 	var all []*traced
-	for i := range n {
-		number := i + 1
-		if n == 1 {
-			number = 0
-		}
-		r, err := trace(filepath.Join(dir, slot{number: number}.dir(t.machine.Name)), t.machine, c.started)
+	for _, slot := range slotDirs(t.machine.Name, n) {
+		r, err := trace(filepath.Join(dir, slot), t.machine, c.started)
 		if err != nil {
 			return nil, c, err
 		}

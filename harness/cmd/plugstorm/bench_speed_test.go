@@ -45,12 +45,8 @@ func (f *fakePlugstorm) command(_ context.Context, args ...string) (child, error
 	}
 	dir = args[slices.Index(args, "--out")+1]
 	vms, err := strconv.Atoi(args[slices.Index(args, "--vms")+1])
-	for i := range vms {
-		number := i + 1
-		if vms == 1 {
-			number = 0
-		}
-		err = errors.Join(err, f.record(filepath.Join(dir, slot{number: number}.dir("x86_64")), c.started, !f.cold && !slices.Contains(args, "--cold")))
+	for _, slot := range slotDirs("x86_64", vms) {
+		err = errors.Join(err, f.record(filepath.Join(dir, slot), c.started, !f.cold && !slices.Contains(args, "--cold")))
 	}
 	return c, err
 }

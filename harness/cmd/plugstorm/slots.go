@@ -45,6 +45,18 @@ const slotPrefix = "slot-"
 
 func slotDir(number int) string { return fmt.Sprint(slotPrefix, number) }
 
+// slotDirs are where the records of a machine's n slots go.
+func slotDirs(machine string, n int) []string {
+	if n == 1 {
+		return []string{slot{}.dir(machine)}
+	}
+	var dirs []string
+	for i := range n {
+		dirs = append(dirs, slot{number: i + 1}.dir(machine))
+	}
+	return dirs
+}
+
 // slots are those of a machine: the recorded ones, or fresh ones.
 func (p *plan) slots(m *vm.Machine) []slot {
 	if p.replays != nil {
