@@ -2,7 +2,7 @@
 
 // Package rules is the rule checker's texts as data: rules about which locks
 // the callers of kernel functions hold, and what the kernel module
-// (workloads/kmod/plugstorm_rules.c) says that it saw. It is pure.
+// (workloads/kmod/plugstorm_rules) says that it saw. It is pure.
 //
 // The module's answers come from the guest, which isn't trusted: they are
 // bounded, and a line that can't be read is counted, not believed.

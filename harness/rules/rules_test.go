@@ -145,7 +145,7 @@ func TestTooMany(t *testing.T) {
 
 // TestBounds holds the bounds against those of the module.
 func TestBounds(t *testing.T) {
-	source, err := os.ReadFile("../../workloads/kmod/plugstorm_rules.c")
+	source, err := os.ReadFile("../../workloads/kmod/plugstorm_rules/rules.h")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,7 @@
 // Package waitgraph predicts deadlocks by waits that lockdep can't see: for a
 // kernel thread to stop or to be made, for a work item, for the users of a sysfs
 // file. It puts together what the kernel module plugstorm_waits
-// (workloads/kmod/plugstorm_waits.c) has seen apart from each other: somebody
+// (workloads/kmod/plugstorm_waits) has seen apart from each other: somebody
 // waited for WHO under a lock, and WHO takes that lock, or one whose holders wait
 // for it. It is pure: the guest's texts in, cycles out.
 //
