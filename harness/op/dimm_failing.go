@@ -29,6 +29,7 @@ var DIMMAddFailing = Kinds.Register(&Kind{
 	Name: "dimm-add-failing",
 	Doc: "plug a DIMM while some allocations of the kernel's workers, who do the hotplug, fail (failslab, fail_page_alloc): the error paths of " +
 		"adding memory; that the guest doesn't take it is a legitimate answer",
+	Touches:  dimmAddTouches,
 	Deadline: patience,
 	Zero:     func() Op { return &dimmAddFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
@@ -45,6 +46,7 @@ var DIMMRemoveFailing = Kinds.Register(&Kind{
 	Name: "dimm-remove-failing",
 	Doc: "unplug a DIMM while some allocations of the kernel's workers, who do the hotplug, fail (failslab, fail_page_alloc): the error paths of " +
 		"offlining and removing memory",
+	Touches:  dimmRemoveTouches,
 	Deadline: patience,
 	Zero:     func() Op { return &dimmRemoveFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {

@@ -23,8 +23,8 @@ import (
 // storm runs all lanes until the guest's end is called. It returns why.
 func (g *guest) storm() error {
 	length, over := g.left(), errTimeUp
-	if slice := g.cfg.Scenario.Slice; slice > 0 && slice < length {
-		length, over = slice, errTurnUp
+	if g.slice > 0 && g.slice < length {
+		length, over = g.slice, errTurnUp
 	}
 	timer := time.AfterFunc(length, func() { g.end(over) })
 	defer timer.Stop()

@@ -25,15 +25,6 @@ func InTurn(name, doc string, length, slice time.Duration, parts ...*Scenario) *
 	return all
 }
 
-// Part is what guest number n, from 1, of a run with a seed is stormed with:
-// the scenario itself, unless it is made of several.
-func (s *Scenario) Part(seed int64, n int) *Scenario {
-	if len(s.Parts) == 0 {
-		return s
-	}
-	return s.Parts[(uint64(seed)+uint64(n-1))%uint64(len(s.Parts))]
-}
-
 // LanesOf lists those of a scenario's sequences that belong to one of its
 // parts: all of them if it has none.
 func LanesOf(all []*Sequence, s, part *Scenario) []*Sequence {

@@ -117,7 +117,7 @@ func (b *bench) runFlags(c detect.Cell, seed int64) *runFlags {
 	f := &runFlags{
 		machines: []string{c.Machine}, suite: c.Suite, seed: seed, duration: b.plan.Budget,
 		tree: b.flags.tree, baseline: b.flags.baseline,
-		accel: b.flags.accel, known: b.flags.known, rules: b.flags.rules, cold: b.flags.cold || c.Cold, first: true,
+		accel: b.flags.accel, known: b.flags.known, rules: b.flags.rules, focus: b.flags.focus, cold: b.flags.cold || c.Cold, first: true,
 	}
 	t := b.target(c)
 	f.features = slices.Compact(slices.Sorted(slices.Values(slices.Concat(b.flags.features, t.features))))
@@ -142,6 +142,9 @@ func (b *bench) planRun(c detect.Cell, seed int64, dir string) (*plan, error) {
 		return nil, err
 	}
 	if p.rules, p.widen, err = f.checker(); err != nil {
+		return nil, err
+	}
+	if p.focus, err = f.places(); err != nil {
 		return nil, err
 	}
 	p.source, err = f.source(true)

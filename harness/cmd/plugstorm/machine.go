@@ -47,9 +47,14 @@ func (a *app) prepare(ctx context.Context, p *plan, m *vm.Machine) (*ready, erro
 			return nil, err
 		}
 	}
+	places, err := a.focus(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	scenario := p.scenario.For(kernel.Prebuilt)
 	c := history.Case{
 		Machine: m.Name, Suite: p.scenario.Name, Duration: p.duration,
-		Rules: p.rules, Widen: p.widen,
+		Rules: p.rules, Widen: p.widen, Focus: places,
 		Accel: string(accel), QEMU: version.String(), VMs: p.vms, ReplayOf: p.replayOf, Cold: p.flags.cold,
 		Kernel: history.Kernel{
 			Name: kernel.Name, Release: kernel.Release, Key: kernel.Key, Image: kernel.Image, Initramfs: initramfs,
@@ -58,8 +63,9 @@ func (a *app) prepare(ctx context.Context, p *plan, m *vm.Machine) (*ready, erro
 	}
 	r := &ready{machine: m, config: run.Config{
 		Case: c, Machine: m, Backend: vm.QEMU, Accel: accel, Emulator: emulator, Version: version,
-		Scenario: p.scenario.For(kernel.Prebuilt), Snapshots: snapshots, HostLoad: vm.HostLoad,
+		Scenario: scenario.Toward(places), Snapshots: snapshots, HostLoad: vm.HostLoad,
 	}}
+	a.sayFocus(m, places, scenario, r.config.Scenario, p.seed)
 	if p.flags.first || p.scenario.First {
 		r.config.Until = func(f splat.Finding) bool { return p.known.unexplained(f, m.Name, kernel.Release) }
 	}
@@ -153,6 +159,9 @@ func (f *runFlags) command(p *plan, machine string, seed int64) []string {
 	}
 	if f.rules != "default" {
 		add("--rules", f.rules)
+	}
+	for _, place := range f.focus {
+		add("--focus", place)
 	}
 	for _, w := range f.widen {
 		add("--widen", w)

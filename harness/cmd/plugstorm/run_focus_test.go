@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"plugstorm/guests"
+	"plugstorm/harness/blame"
+	"plugstorm/harness/focus"
+	"plugstorm/images"
+	"plugstorm/suites"
+)
+
+func TestFocusFlag(t *testing.T) {
+	for text, want := range map[string]string{"": "[]", "none": "[]", "mm/slub.c,offline_pages": "[mm/slub.c offline_pages]"} {
+		f := &runFlags{}
+		if text != "" {
+			f.focus = strings.Split(text, ",")
+		}
+		if got, err := f.places(); err != nil || fmt.Sprint(got) != want {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"none,mm/slub.c", "a b", ""} {
+		if _, err := (&runFlags{focus: strings.Split(text, ",")}).places(); blame.Of(err) != blame.User {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// TestFocusOf: what the flag or a record says goes without a look at the source;
+// of plants alone, a suite of their own has no focus.
+func TestFocusOf(t *testing.T) {
+	a, _, _ := testApp("")
+	a.cache = t.TempDir()
+	named := []focus.Place{{File: "mm/slub.c"}}
+	plants := images.Source{Plants: []string{"s0a"}}
+	for name, tt := range map[string]struct {
+		p    *plan
+		want string
+	}{
+		"flag":           {&plan{flags: &runFlags{focus: []string{"mm/slub.c"}}, focus: named, source: plants, scenario: suites.Hunt}, "[mm/slub.c]"},
+		"none":           {&plan{flags: &runFlags{focus: []string{noFocus}}, source: plants, scenario: suites.Hunt}, "[]"},
+		"replay":         {&plan{flags: &runFlags{}, replays: map[string][]slot{}, focus: named, source: plants, scenario: suites.Hunt}, "[mm/slub.c]"},
+		"old replay":     {&plan{flags: &runFlags{}, replays: map[string][]slot{}, source: plants, scenario: suites.Hunt}, "[]"},
+		"plant's suite":  {&plan{flags: &runFlags{}, source: plants, scenario: suites.Seed0}, "[]"},
+		"nothing at all": {&plan{flags: &runFlags{}, scenario: suites.Hunt}, "[]"},
+	} {
+		if got, err := a.focus(t.Context(), tt.p); err != nil || fmt.Sprint(got) != tt.want {
+			t.Errorf("%s: %v, %v, want %s", name, got, err, tt.want)
+		}
+	}
+}
+
+func TestPlacesOf(t *testing.T) {
+	got := placesOf([]images.Change{{"mm/slub.c", "new_slab"}, {"mm/Makefile", ""}, {"mm/a b.c", "f"}, {"mm/slub.c", "f;g"}})
+	if want := "[mm/slub.c:new_slab mm/Makefile]"; fmt.Sprint(got) != want {
+		t.Errorf("%v, want %s", got, want)
+	}
+}
+
+// TestHuntTowardBlindPlants: what the hunt knows of its suites leads it, for the
+// functions that blind plants change, to a suite with somebody who calls them.
+func TestHuntTowardBlindPlants(t *testing.T) {
+	for text, want := range map[string][]string{
+		"kernel/workqueue.c:wq_nice_store":                              {"crowd", "seed0"},
+		"mm/vmscan.c:lru_gen_change_state":                              {"crowd", "errors"},
+		"kernel/cgroup/cgroup.c:cgroup_attach_lock":                     {"crowd", "seed0"},
+		"mm/memremap.c:pagemap_range":                                   {"seed2", "errors", "crowd"},
+		"arch/powerpc/platforms/pseries/hotplug-cpu.c:dlpar_online_cpu": {"crowd", "errors"},
+	} {
+		place, err := focus.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		aimed := suites.Hunt.Toward([]focus.Place{place})
+		for seed := range int64(3) {
+			first := aimed.Turn(seed, 1).Part.Name
+			if !slices.Contains(want, first) {
+				t.Errorf("%s, seed %d: %s comes first, want one of %q", text, seed, first, want)
+			}
+		}
+	}
+}
+
+// TestSayFocus: that nothing comes near is said, too.
+func TestSayFocus(t *testing.T) {
+	for text, want := range map[string]string{
+		"kernel/workqueue.c:wq_nice_store": "x86_64: looks first at kernel/workqueue.c:wq_nice_store, in the order crowd, ",
+		"sound/core/pcm.c":                 "x86_64: nothing in suite hunt is known to come near sound/core/pcm.c",
+	} {
+		a, _, stderr := testApp("")
+		place, err := focus.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		places := []focus.Place{place}
+		a.sayFocus(guests.X8664, places, suites.Hunt, suites.Hunt.Toward(places), 1)
+		a.ui.close()
+		if !strings.Contains(stderr.String(), want) {
+			t.Errorf("%s: %q", text, stderr)
+		}
+	}
+}

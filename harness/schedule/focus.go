@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package schedule
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"plugstorm/harness/agent"
+	"plugstorm/harness/focus"
+	"plugstorm/harness/op"
+)
+
+// nearWeight is how much more often a lane draws what comes near a focus, by
+// how near: often enough to be there early among twenty others, and not so often
+// that those who collide with it are missing.
+var nearWeight = [...]int{focus.Far: 1, focus.Directory: 2, focus.File: 4, focus.Function: 8}
+
+// Toward is the scenario with those that come near some places of the kernel's
+// source drawn more often, and of its parts those first that do (see Turn). It is
+// the scenario itself if nothing of it comes near any of them. What a lane owns
+// and the names of lanes stay, so a record can be replayed.
+func (s *Scenario) Toward(places []focus.Place) *Scenario {
+	if !s.nears(places).any() {
+		return s
+	}
+	aimed := *s
+	aimed.Lanes = slices.Clone(s.Lanes)
+	for i := range aimed.Lanes {
+		aimed.Lanes[i].aim(places)
+	}
+	aimed.Parts, aimed.near = nil, nil
+	for _, part := range s.Parts {
+		part = part.Toward(places)
+		aimed.Parts = append(aimed.Parts, part)
+		aimed.near = append(aimed.near, part.nears(places))
+	}
+	return &aimed
+}
+
+// aim weighs what the lane draws by how near it comes.
+func (l *Lane) aim(places []focus.Place) {
+	l.Mix = slices.Clone(l.Mix)
+	for i, w := range l.Mix {
+		l.Mix[i].Weight *= nearWeight[nearest(w.Kind.Touches, places)]
+	}
+	var all []*agent.Workload // they are drawn evenly: one that stands there twice comes twice as often
+	for _, w := range l.Workloads {
+		all = append(all, slices.Repeat([]*agent.Workload{w}, nearWeight[nearest(w.Touches, places)])...)
+	}
+	l.Workloads = all
+}
+
+// nearest is how near the nearest of some places is.
+func nearest(touches []string, places []focus.Place) focus.Nearness {
+	found := focus.Far
+	for _, p := range places {
+		found = max(found, p.Near(touches))
+	}
+	return found
+}
+
+// nears estimates how often a scenario does something that comes near, by how
+// near. A workload that runs all the time counts 1 for each place.
+type nears focus.Counts
+
+func (n *nears) add(touches []string, places []focus.Place, share float64) {
+	for _, p := range places {
+		n[p.Near(touches)] += share
+	}
+}
+
+// any reports whether anything comes near.
+func (n nears) any() bool {
+	return slices.ContainsFunc(n[focus.Directory:], func(share float64) bool { return share > 0 })
+}
+
+// compare orders by what comes nearest: how often something runs the function
+// itself says more than how often its file is visited.
+func (n nears) compare(o nears) int {
+	for near := focus.Function; near > focus.Far; near-- {
+		if c := cmp.Compare(n[near], o[near]); c != 0 {
+			return c
+		}
+	}
+	return 0
+}
+
+// nears is that of the scenario. For one that is made of parts it only tells
+// whether anything comes near.
+func (s *Scenario) nears(places []focus.Place) nears {
+	var n nears
+	for _, part := range s.Parts {
+		for _, w := range part.Workloads {
+			n.add(touchesOf(w), places, 1)
+		}
+	}
+	for _, w := range s.Workloads {
+		n.add(touchesOf(w), places, 1)
+	}
+	for _, lane := range s.Lanes {
+		lane.addNears(&n, places)
+	}
+	return n
+}
+
+// addNears counts what a lane draws, as a share of its steps that is the smaller
+// the longer it pauses between them.
+func (l *Lane) addNears(n *nears, places []focus.Place) {
+	total := 0
+	for _, w := range l.Mix {
+		total += w.Weight
+	}
+	often := float64(stepTime) / float64(stepTime+l.Gap)
+	for _, w := range l.Mix {
+		share := often * float64(w.Weight) / float64(total)
+		n.add(w.Kind.Touches, places, share)
+		if w.Kind == op.WorkloadStartOp {
+			for _, drawn := range l.Workloads {
+				n.add(drawn.Touches, places, share*float64(max(1, l.AtOnce))/float64(len(l.Workloads)))
+			}
+		}
+	}
+}
+
+// touchesOf is what a workload that runs all the time touches.
+func touchesOf(w op.WorkloadStart) []string {
+	workload, err := agent.Workloads.Get(w.Name)
+	if err != nil {
+		return nil // the agent will say so
+	}
+	return workload.Touches
+}
+
+// A Turn is one guest's share of a scenario that is made of parts.
+type Turn struct {
+	Part  *Scenario
+	Slice time.Duration // its storm's length at most; 0 for the rest of the run
+}
+
+// Turn is what guest number n, from 1, of a run with a seed is stormed with: the
+// scenario itself, unless it is made of parts. These come in turn, and the seed
+// says which is the first.
+//
+// With a focus (Toward) they come by how near they are to it, and the nearest once
+// more after the third: nobody else may reach the place, and often is better than
+// long, since each guest draws its boot anew. The first two have a whole slice, the
+// others half of one: what an aim is worth isn't known before the bug is, so every
+// part must have had its turn in about the time that a cycle without one takes.
+func (s *Scenario) Turn(seed int64, n int) Turn {
+	if len(s.Parts) == 0 {
+		return Turn{Part: s}
+	}
+	order := make([]int, len(s.Parts)) // their numbers, as the seed turns them
+	for i := range order {
+		order[i] = int((uint64(seed) + uint64(i)) % uint64(len(order)))
+	}
+	if s.near == nil {
+		return Turn{s.Parts[order[(n-1)%len(order)]], s.Slice}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return s.near[b].compare(s.near[a]) })
+	ranks := numbers(0, len(order), len(order))
+	if len(ranks) > again {
+		ranks = slices.Insert(ranks, again, 0)
+	}
+	rank := ranks[(n-1)%len(ranks)]
+	turn := Turn{s.Parts[order[rank]], s.Slice}
+	if rank >= whole {
+		turn.Slice /= 2
+	}
+	return turn
+}
+
+const (
+	again = 3 // how many parts have had their turn when the nearest comes again
+	whole = 2 // how many of the nearest have a whole slice
+)
