@@ -24,6 +24,7 @@ var Crowd = schedule.Scenarios.Register(&schedule.Scenario{
 		"emptied, CPUs and vCPUs come and go, and some of it is interrupted or refused",
 	Source: "what the blind plants of docs/detection.md got past: users that were too seldom there",
 	Length: 2 * time.Minute,
+	Finale: finale,
 	Variants: [][]string{
 		{poisonFreed}, {poisonFreed}, {poisonFreed, "memhp_default_state=online_kernel"},
 		{"memhp_default_state=offline"}, {"memory_hotplug.memmap_on_memory=Y"},

@@ -21,6 +21,7 @@ var BlockFailNth = Kinds.Register(&Kind{
 	Doc: "bring a memory block of a DIMM online or offline with the nth allocation on the way failing (fail-nth), and then without: " +
 		"over many draws a sweep of all error paths",
 	Deadline: patience,
+	Fails:    FailsAtFirst,
 	Zero:     func() Op { return &blockFailNth{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		set, ok := drawBlockSet(r, s)

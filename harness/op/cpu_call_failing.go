@@ -18,6 +18,7 @@ var CPUCallFailing = Kinds.Register(&Kind{
 	Doc: "bring a CPU online or offline with a call of a named kernel function failing, a few functions one after the other, and then without: " +
 		"error paths that are no steps of CPU hotplug",
 	Deadline: patience,
+	Fails:    FailsAtFirst,
 	Zero:     func() Op { return &cpuCallFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		cpu, ok := pick(r, s.CPUSlots)

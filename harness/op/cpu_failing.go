@@ -22,6 +22,7 @@ var CPUFailing = Kinds.Register(&Kind{
 	Doc: "bring a CPU online or offline with a random step of CPU hotplug failing (cpuN/hotplug/fail), and then without: what was done until then " +
 		"must be undone, locks included",
 	Deadline: patience,
+	Fails:    FailsAtFirst,
 	Zero:     func() Op { return &cpuFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		cpu, ok := pick(r, s.CPUSlots)

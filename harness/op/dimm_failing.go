@@ -30,6 +30,7 @@ var DIMMAddFailing = Kinds.Register(&Kind{
 	Doc: "plug a DIMM while some allocations of the kernel's workers, who do the hotplug, fail (failslab, fail_page_alloc): the error paths of " +
 		"adding memory; that the guest doesn't take it is a legitimate answer",
 	Deadline: patience,
+	Fails:    FailsAllOver,
 	Zero:     func() Op { return &dimmAddFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		o := DIMMAdd.Draw(r, s)
@@ -46,6 +47,7 @@ var DIMMRemoveFailing = Kinds.Register(&Kind{
 	Doc: "unplug a DIMM while some allocations of the kernel's workers, who do the hotplug, fail (failslab, fail_page_alloc): the error paths of " +
 		"offlining and removing memory",
 	Deadline: patience,
+	Fails:    FailsAllOver,
 	Zero:     func() Op { return &dimmRemoveFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		o := DIMMRemove.Draw(r, s)

@@ -29,6 +29,7 @@ var BlockNotifierError = Kinds.Register(&Kind{
 	Doc: "bring a memory block of a DIMM online or offline while a memory notifier answers with an error (memory-notifier-error-inject), and then " +
 		"without: what the kernel did until then must be undone, locks included",
 	Deadline: patience,
+	Fails:    FailsAtFirst,
 	Zero:     func() Op { return &notifierError{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		set, ok := drawBlockSet(r, s)

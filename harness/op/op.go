@@ -40,6 +40,9 @@ type Kind struct {
 	// reference host. Past it, stretched by the guest's slowness, the op is hung.
 	Deadline time.Duration
 
+	// Fails says when its ops have something fail, in kinds that are made for that.
+	Fails Failing
+
 	Zero func() Op // an empty op, to unmarshal into
 
 	// Draw makes an op that fits the state, or nil when none does (nothing to

@@ -16,6 +16,7 @@ var PgmapFailing = Kinds.Register(&Kind{
 	Doc: "for a while some allocations of pgmap-storm's threads fail (failslab, fail_page_alloc): the error paths of memremap_pages(); " +
 		"nothing happens without that workload",
 	Deadline: patience,
+	Fails:    FailsAllOver,
 	Zero:     func() Op { return &pgmapFailing{} },
 	Draw: func(r *rand.Rand, _ *State) Op {
 		f := drawFailing(r)
