@@ -25,6 +25,7 @@ var Seed3 = schedule.Scenarios.Register(&schedule.Scenario{
 	Length:     2 * time.Minute,
 	Finale:     finale,
 	KernelArgs: []string{"memhp_default_state=offline", "movable_node"},
+	Variants:   poisonVariants,
 	Workloads: []op.WorkloadStart{
 		workload(workloads.BlockRacer, 0, 3),
 		workload(workloads.DLPAR, 3, 1),
