@@ -15,6 +15,7 @@ var finale = &schedule.Finale{
 	Mix: []schedule.Weight{
 		{Kind: op.BlockNotifierError, Weight: 4}, {Kind: op.BlockInterrupted, Weight: 3}, {Kind: op.BlockCallFailing, Weight: 3}, {Kind: op.BlockFailNth, Weight: 2},
 		{Kind: op.CPUFailing, Weight: 2}, {Kind: op.CPUCallFailing, Weight: 2}, {Kind: op.DIMMAddCallFailing, Weight: 1}, {Kind: op.DIMMAddFailing, Weight: 1},
+		{Kind: op.VCPUAddFailing, Weight: 1}, {Kind: op.VCPUAddCallFailing, Weight: 1}, {Kind: op.VCPURemoveCallFailing, Weight: 1},
 	},
 	Users: []op.WorkloadStart{workload(workloads.Aftermath, 20, 0)},
 }
