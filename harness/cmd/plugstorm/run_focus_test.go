@@ -57,7 +57,7 @@ func TestFocusOf(t *testing.T) {
 }
 
 func TestPlacesOf(t *testing.T) {
-	got := placesOf([]images.Change{{"mm/slub.c", "new_slab"}, {"mm/Makefile", ""}, {"mm/a b.c", "f"}, {"mm/slub.c", "f;g"}})
+	got := placesOf([]images.Change{{File: "mm/slub.c", Func: "new_slab"}, {File: "mm/Makefile"}, {File: "mm/a b.c", Func: "f"}, {File: "mm/slub.c", Func: "f;g"}})
 	if want := "[mm/slub.c:new_slab mm/Makefile]"; fmt.Sprint(got) != want {
 		t.Errorf("%v, want %s", got, want)
 	}
