@@ -111,7 +111,7 @@ func (g *guest) lookAtWaits(ctx context.Context, last bool) error {
 // judgeWaits looks for cycles in what the module has noted, by itself and with what
 // the guests before have.
 func (g *guest) judgeWaits(waits string, last bool) error {
-	all := g.runner.waits
+	all := g.together
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	record, err := waitgraph.NewRecord(waits, g.noted.order, all.seen)
