@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"plugstorm/harness/blame"
+	"plugstorm/harness/fields"
 )
 
 // The kernel module, and its directory in the guest with the files that it is
@@ -94,19 +95,10 @@ func (w Widening) String() string { return fmt.Sprintf("%s=%d", w.Func, w.Delay.
 // stands in errors, which are the user's.
 func Parse(text, name string) (*Set, error) {
 	s := &Set{}
-	var comment []string
-	for n, line := range strings.Split(text, "\n") {
-		line = strings.TrimSpace(line)
-		if rest, ok := strings.CutPrefix(line, "#"); ok {
-			comment = append(comment, strings.TrimSpace(rest))
-			continue
+	for line := range fields.Lines(text) {
+		if err := s.line(line.Text, line.Comment); err != nil {
+			return nil, blame.Errorf(blame.User, "see docs/rules.md", "%s: line %d: %w", name, line.Number, err)
 		}
-		if line != "" {
-			if err := s.line(line, strings.Join(comment, " ")); err != nil {
-				return nil, blame.Errorf(blame.User, "see docs/rules.md", "%s: line %d: %w", name, n+1, err)
-			}
-		}
-		comment = nil
 	}
 	return s, nil
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"plugstorm/harness/op"
 	"plugstorm/harness/schedule"
 )
 
@@ -41,7 +42,7 @@ func (g *guest) finale() {
 	g.startWorkloads(ctx, &users, g.scenario.Finale.Users)
 	users.Wait()
 	before := g.seen.Load()
-	rest := func() bool { return pause(ctx, g.vm.Deadline(finaleRest)) && g.seen.Load() == before }
+	rest := func() bool { return op.Pause(ctx, g.vm.Deadline(finaleRest)) && g.seen.Load() == before }
 	for _, step := range steps {
 		if !rest() || g.standsStill(ctx) {
 			return
@@ -79,7 +80,7 @@ func (g *guest) standsStill(ctx context.Context) bool {
 		if tasks := still.of(g.vm.Deadline(finaleStill)); len(tasks) > 0 {
 			return true
 		}
-		if !pause(ctx, g.vm.Deadline(finaleStill)) {
+		if !op.Pause(ctx, g.vm.Deadline(finaleStill)) {
 			return false
 		}
 	}

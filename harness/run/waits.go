@@ -12,6 +12,7 @@ import (
 
 	"plugstorm/harness/agent"
 	"plugstorm/harness/history"
+	"plugstorm/harness/op"
 	"plugstorm/harness/splat"
 	"plugstorm/harness/waitgraph"
 )
@@ -71,7 +72,7 @@ func (g *guest) loadWaits(hello agent.Hello) {
 
 // watchWaits looks for predicted deadlocks until the storm ends.
 func (g *guest) watchWaits() {
-	for g.noted.loaded && pause(g.ctx, g.vm.Deadline(waitsEvery)) {
+	for g.noted.loaded && op.Pause(g.ctx, g.vm.Deadline(waitsEvery)) {
 		_ = g.lookAtWaits(g.ctx, false) // one that doesn't answer is watchHealth's
 	}
 }
@@ -110,7 +111,7 @@ func (g *guest) lookAtWaits(ctx context.Context, last bool) error {
 // judgeWaits looks for cycles in what the module has noted, by itself and with what
 // the guests before have.
 func (g *guest) judgeWaits(waits string, last bool) error {
-	all := g.runner.waits
+	all := g.together
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	record, err := waitgraph.NewRecord(waits, g.noted.order, all.seen)
