@@ -52,6 +52,7 @@ func Join(parts []Part) *Verdict {
 			all.Workloads[name] += rounds
 		}
 	}
+	all.Reach = joinReach(parts)
 	all.Status, all.Overlap = Merge(statuses...), overlap.Join(overlaps...)
 	return all
 }

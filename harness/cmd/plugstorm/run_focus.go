@@ -40,24 +40,32 @@ func (f *runFlags) places() ([]focus.Place, error) {
 // unfocused reports whether --focus is none.
 func (f *runFlags) unfocused() bool { return len(f.focus) == 1 && f.focus[0] == noFocus }
 
-// focus is what a run's steps and turns are drawn toward: what --focus names, or a
-// replay's record, or what the patches change. Plants count with a suite that is
-// made of others only: what hunts one by its header is chosen already.
-func (a *app) focus(ctx context.Context, p *plan) ([]focus.Place, error) {
-	if p.replays != nil || len(p.flags.focus) > 0 {
-		return p.focus, nil
-	}
-	source := p.source
-	if len(p.scenario.Parts) == 0 {
-		source.Plants = nil
+// changed lists what a run's patches and plants change, or a replay's record says
+// that they did.
+func (a *app) changed(ctx context.Context, p *plan) ([]focus.Place, error) {
+	if p.replays != nil {
+		return p.changed, nil
 	}
 	store, err := a.store()
 	if err != nil {
 		return nil, err
 	}
-	changes, err := store.Changes(ctx, source)
+	changes, err := store.Changes(ctx, p.source)
 	a.ui.close()
 	return placesOf(changes), err
+}
+
+// toward is what a run's steps and turns are drawn toward: what --focus names, or a
+// replay's record, or what is changed. Plants alone count with a suite that is made
+// of others only: what hunts one by its header is chosen already.
+func (p *plan) toward(changed []focus.Place) []focus.Place {
+	switch {
+	case p.replays != nil || len(p.flags.focus) > 0:
+		return p.focus
+	case len(p.scenario.Parts) == 0 && len(p.source.Patches) == 0:
+		return nil
+	}
+	return changed
 }
 
 // placesOf names changes as places.

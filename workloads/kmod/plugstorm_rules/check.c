@@ -148,11 +148,14 @@ int rules_hit(struct kprobe *p, struct pt_regs *regs)
 	struct rules_func *f = container_of(p, struct rules_func, probe);
 	const struct rules_set *set = READ_ONCE(rules_set);
 	unsigned int i;
+	s64 hits;
 
 	if (!rules_concerned(f, regs))
 		return 0;
-	atomic64_inc(&f->hits);
-	if (!debug_locks) {
+	hits = atomic64_inc_return(&f->hits);
+	if (f->upto && hits == f->upto)
+		rules_spend();
+	if (!debug_locks || (f->upto && hits > f->upto)) {
 		atomic64_inc(&f->off);
 	} else if (rules_task_off()) {
 		atomic64_inc(&f->self);
