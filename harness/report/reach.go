@@ -4,6 +4,7 @@ package report
 
 import (
 	"fmt"
+	"strings"
 
 	"plugstorm/harness/verdict"
 )
@@ -42,7 +43,7 @@ func (t *text) reach(r *verdict.Reach) {
 		case f.Why != "":
 			unknown = append(unknown, fmt.Sprintf("%s (%s)", f.Place, f.Why))
 		case f.Calls == 0:
-			never = append(never, f.Place.String())
+			never = append(never, f.String())
 		case f.More:
 			run = append(run, fmt.Sprintf("%s more than %d×", f.Place, f.Calls))
 		default:
@@ -57,7 +58,7 @@ func (t *text) reach(r *verdict.Reach) {
 		list []string
 	}{{"        run: ", run}, {"        never: ", never}, {"        unknown: ", unknown}} {
 		if len(group.list) > 0 {
-			t.list(group.head, group.list)
+			t.prose(group.head, strings.Join(group.list, ", "))
 		}
 	}
 }

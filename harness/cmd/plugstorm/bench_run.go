@@ -19,6 +19,7 @@ import (
 
 	"plugstorm/harness/blame"
 	"plugstorm/harness/detect"
+	"plugstorm/harness/verdict"
 )
 
 // A bench is a detection benchmark in progress.
@@ -175,7 +176,7 @@ func (b *bench) seed(ctx context.Context, c detect.Cell, seed int64) error {
 		if err := b.keep(r); err != nil {
 			return err
 		}
-		b.app.ui.Line(fmt.Sprintf("%s, seed %d: %s", c, seed, outcome(c, &r)))
+		b.app.ui.Line(fmt.Sprintf("%s, seed %d: %s%s", c, seed, outcome(c, &r), reached(r.Reach)))
 		if r.Told() {
 			break
 		}
@@ -204,6 +205,19 @@ func outcome(c detect.Cell, r *detect.Result) string {
 		return "missed"
 	}
 	return "unknown: " + strings.Join(r.Why, "; ")
+}
+
+// reached says how much of what the bug's patch changes was called in a run; "" if
+// it is the patch of none, or changes no function.
+func reached(r *verdict.Reach) string {
+	if r == nil || len(r.Functions) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("; reached %d of %d changed functions", r.Run(), len(r.Functions))
+	if n := r.Unknown(); n > 0 {
+		text += fmt.Sprintf(", %d unknown", n)
+	}
+	return text
 }
 
 // runDir makes a directory for a run, below the benchmark's. Earlier runs of
