@@ -34,6 +34,7 @@ type bench struct {
 
 	// What a benchmark does to the world; tests put their own here.
 	prepare func(context.Context, *plan) error
+	tell    func(context.Context, *plan) error // what is to be known of a prepared plan
 	run     func(context.Context, *plan, detect.Cell, string) (detect.Result, error)
 
 	mu      sync.Mutex // of what follows, and of results.ndjson
@@ -91,6 +92,10 @@ func (b *bench) measure(parent context.Context) error {
 			b.fail(ctx, c, err)
 			continue
 		}
+		if err := b.tellOf(ctx, c); err != nil {
+			b.fail(ctx, c, err)
+			continue
+		}
 		b.app.ui.Stage("bench detect", 0)
 		for _, seed := range seeds {
 			runs.Go(func() error { return b.seed(ctx, c, seed) })
@@ -140,6 +145,15 @@ func (b *bench) prepareCell(ctx context.Context, c detect.Cell) error {
 		return err
 	}
 	return b.prepare(ctx, p)
+}
+
+// tellOf says where a cell's runs look first, once for all of them.
+func (b *bench) tellOf(ctx context.Context, c detect.Cell) error {
+	p, err := b.planRun(c, b.plan.First, "")
+	if err != nil {
+		return err
+	}
+	return b.tell(ctx, p)
 }
 
 // fail tells why a cell's runs are not measured.

@@ -97,6 +97,7 @@ func newFakeBench(t *testing.T, w *fakeWorld, args ...string) (b *bench, stdout,
 		}
 		return nil
 	}
+	b.tell = func(context.Context, *plan) error { return nil }
 	b.run = w.do
 	return b, stdout, stderr
 }

@@ -55,7 +55,7 @@ func (a *app) prepare(ctx context.Context, p *plan, m *vm.Machine) (*ready, erro
 	if err != nil {
 		return nil, err
 	}
-	places, scenario := p.toward(changed), p.scenario.For(kernel.Prebuilt)
+	places := p.toward(changed)
 	c := history.Case{
 		Machine: m.Name, Suite: p.scenario.Name, Duration: p.duration,
 		Rules: counting, Widen: p.widen, Focus: places, Changed: changed,
@@ -67,10 +67,9 @@ func (a *app) prepare(ctx context.Context, p *plan, m *vm.Machine) (*ready, erro
 	}
 	r := &ready{machine: m, config: run.Config{
 		Case: c, Machine: m, Backend: vm.QEMU, Accel: accel, Emulator: emulator, Version: version,
-		Scenario: scenario.Toward(places), Snapshots: snapshots, HostLoad: vm.HostLoad,
+		Scenario: p.scenario.For(kernel.Prebuilt).Toward(places), Snapshots: snapshots, HostLoad: vm.HostLoad,
 	}}
-	a.sayFocus(m, places, scenario, r.config.Scenario, p.seed)
-	if err := a.sayAbsent(m, kernel, changed); err != nil {
+	if err := a.sayFocus(p, m, kernel, changed); err != nil {
 		return nil, err
 	}
 	if p.flags.first || p.scenario.First {

@@ -83,19 +83,25 @@ func placesOf(changes []images.Change) []focus.Place {
 // shownPlaces bounds how many places, or suites, a line names.
 const shownPlaces = 4
 
-// sayFocus says where a run looks first, and with what it begins for that.
-func (a *app) sayFocus(m *vm.Machine, places []focus.Place, plain, aimed *schedule.Scenario, seed int64) {
-	if len(places) == 0 {
-		return
+// sayFocus says where a run of a machine looks first, with what it begins for that,
+// and what of it the kernel doesn't have.
+func (a *app) sayFocus(p *plan, m *vm.Machine, kernel *images.Kernel, changed []focus.Place) error {
+	plain, places := p.scenario.For(kernel.Prebuilt), p.toward(changed)
+	if len(places) > 0 {
+		a.ui.Line(m.Name + ": " + lookFirst(places, plain, p.seed))
 	}
+	return a.sayAbsent(m, kernel, changed)
+}
+
+// lookFirst says in which order a suite comes to places.
+func lookFirst(places []focus.Place, plain *schedule.Scenario, seed int64) string {
 	var names, first []string
 	for _, p := range places {
 		names = append(names, p.String())
 	}
-	where := few(names)
+	where, aimed := few(names), plain.Toward(places)
 	if aimed == plain {
-		a.ui.Line(fmt.Sprintf("%s: nothing in suite %s is known to come near %s: it runs as without a focus", m.Name, plain.Name, where))
-		return
+		return fmt.Sprintf("nothing in suite %s is known to come near %s: it runs as without a focus", plain.Name, where)
 	}
 	for n := range aimed.Parts {
 		if name := aimed.Turn(seed, n+1).Part.Name; !slices.Contains(first, name) {
@@ -105,7 +111,7 @@ func (a *app) sayFocus(m *vm.Machine, places []focus.Place, plain, aimed *schedu
 	if len(first) > 0 {
 		where += ", in the order " + few(first)
 	}
-	a.ui.Line(fmt.Sprintf("%s: looks first at %s", m.Name, where))
+	return "looks first at " + where
 }
 
 // few names the first ones of a list.

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"plugstorm/guests"
 	"plugstorm/harness/blame"
 	"plugstorm/harness/focus"
 	"plugstorm/images"
@@ -96,22 +95,18 @@ func TestHuntTowardBlindPlants(t *testing.T) {
 	}
 }
 
-// TestSayFocus: that nothing comes near is said, too.
-func TestSayFocus(t *testing.T) {
+// TestLookFirst: that nothing comes near is said, too.
+func TestLookFirst(t *testing.T) {
 	for text, want := range map[string]string{
-		"kernel/workqueue.c:wq_nice_store": "x86_64: looks first at kernel/workqueue.c:wq_nice_store, in the order crowd, ",
-		"sound/core/pcm.c":                 "x86_64: nothing in suite hunt is known to come near sound/core/pcm.c",
+		"kernel/workqueue.c:wq_nice_store": "looks first at kernel/workqueue.c:wq_nice_store, in the order crowd, ",
+		"sound/core/pcm.c":                 "nothing in suite hunt is known to come near sound/core/pcm.c",
 	} {
-		a, _, stderr := testApp("")
 		place, err := focus.Parse(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		places := []focus.Place{place}
-		a.sayFocus(guests.X8664, places, suites.Hunt, suites.Hunt.Toward(places), 1)
-		a.ui.close()
-		if !strings.Contains(stderr.String(), want) {
-			t.Errorf("%s: %q", text, stderr)
+		if got := lookFirst([]focus.Place{place}, suites.Hunt, 1); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %q", text, got)
 		}
 	}
 }
