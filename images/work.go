@@ -36,6 +36,7 @@ type workState struct {
 	TreeKey string
 	ConfKey string
 	Overlay map[string]string // patched files, as in manifest.overlaid
+	User    bool              // the source is the user's
 	Plain   bool              // Debian's source without patches: the base of all else, never pruned
 	Seeded  bool
 }
@@ -104,7 +105,7 @@ func (s *Store) newWork(ctx context.Context, j *job, w *workTree) error {
 	s.stage("prepare "+j.what(), prepareTime)
 	w.state = workState{
 		Boot: bootID(), TreeKey: j.source.key, ConfKey: j.confKey, Overlay: contents(overlay),
-		Plain: !j.source.user && len(overlay.Changes) == 0,
+		User: j.source.user, Plain: !j.source.user && len(overlay.Changes) == 0,
 	}
 	if err := os.MkdirAll(w.dir, 0o755); err != nil {
 		return err

@@ -113,6 +113,14 @@ func plugstorm(args ...string) (int, result) {
 	return finish(start(args...))
 }
 
+// prepareKernel builds a machine's unmodified kernel. Specs that wait for what a
+// run does call it first: compiling takes as long as it takes.
+func prepareKernel(machine string) {
+	GinkgoHelper()
+	cmd, out := start("images", "build", "--machine", machine)
+	Expect(cmd.Wait()).To(Succeed(), out.String())
+}
+
 // tryRun is plugstorm run --json into a new run directory, once more if the first
 // is unknown: whoever lost that guest, it says nothing about the kernel. The
 // lost run is kept and reported.

@@ -10,11 +10,6 @@ import (
 	"plugstorm/workloads"
 )
 
-// poisonFreed fills freed objects of these caches, and looks at them when they
-// are used again. It is slab_debug since 6.9, which takes the old name as well
-// (mm/slub.c).
-const poisonFreed = "slub_debug=FZP,kmalloc-*,kmem_cache_node"
-
 // Crowd lets everybody who uses the hotplug locks have a turn, a few at once
 // and each for a short while: breadth, where the seeds' suites have depth. In
 // most guests what is freed is poisoned, so that who uses it is seen.
@@ -24,6 +19,7 @@ var Crowd = schedule.Scenarios.Register(&schedule.Scenario{
 		"emptied, CPUs and vCPUs come and go, and some of it is interrupted or refused",
 	Source: "what the blind plants of docs/detection.md got past: users that were too seldom there",
 	Length: 2 * time.Minute,
+	Finale: finale,
 	Variants: [][]string{
 		{poisonFreed}, {poisonFreed}, {poisonFreed, "memhp_default_state=online_kernel"},
 		{"memhp_default_state=offline"}, {"memory_hotplug.memmap_on_memory=Y"},
@@ -31,6 +27,7 @@ var Crowd = schedule.Scenarios.Register(&schedule.Scenario{
 	Workloads: []op.WorkloadStart{
 		workload(workloads.DeviceAttributes, 60, 2),
 		workload(workloads.NodeSysfs, 60, 1),
+		workload(workloads.Fragmenter, 1, 1), // or kcompactd has nothing to do
 		// Their modules can be loaded once: they aren't drawn.
 		withOptions(workload(workloads.SlabStorm, 10, 1), map[string]int64{"fresh": 1, "rest_ms": 8000}),
 		workload(workloads.PercpuStorm, 10, 1),

@@ -14,13 +14,15 @@ var VMSysctls = agent.Workloads.Register(&agent.Workload{
 		"mm/page_alloc.c:min_free_kbytes_sysctl_handler", "mm/page_alloc.c:setup_per_zone_wmarks", "mm/vmstat.c:vmstat_refresh", "mm/vmstat.c",
 		"mm/compaction.c:compaction_proactiveness_sysctl_handler", "mm/compaction.c:kcompactd",
 	},
-	Run: knobs{tree: guest, list: []knob{
-		{"proc/sys/vm/percpu_pagelist_high_fraction", []string{"0", "8", "64"}},
-		{"proc/sys/vm/watermark_scale_factor", []string{"10", "50", "200"}},
-		{"proc/sys/vm/min_free_kbytes", []string{"2048", "4096", "8192"}},
-		{"proc/sys/vm/stat_refresh", []string{"1"}},
-		{"proc/sys/vm/stat_interval", []string{"1", "2"}},
-		// kcompactd compacts at once, as long as its node is fragmented (mm/compaction.c compaction_proactiveness_sysctl_handler).
-		{"proc/sys/vm/compaction_proactiveness", []string{"20", "100", "100"}},
-	}}.run,
+	Run: knobs{tree: guest, list: vmKnobs}.run,
 })
+
+var vmKnobs = []knob{
+	{"proc/sys/vm/percpu_pagelist_high_fraction", []string{"0", "8", "64"}},
+	{"proc/sys/vm/watermark_scale_factor", []string{"10", "50", "200"}},
+	{"proc/sys/vm/min_free_kbytes", []string{"2048", "4096", "8192"}},
+	{"proc/sys/vm/stat_refresh", []string{"1"}},
+	{"proc/sys/vm/stat_interval", []string{"1", "2"}},
+	// kcompactd compacts at once, as long as its node is fragmented (mm/compaction.c compaction_proactiveness_sysctl_handler).
+	{"proc/sys/vm/compaction_proactiveness", []string{"20", "100", "100"}},
+}

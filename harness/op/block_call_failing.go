@@ -21,6 +21,7 @@ var BlockCallFailing = Kinds.Register(&Kind{
 		"without: error paths that no failing allocation leads to",
 	Touches:  blockTouches,
 	Deadline: patience,
+	Fails:    FailsAtFirst,
 	Zero:     func() Op { return &blockCallFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		kinds := []*Kind{BlockOffline, BlockOnline, BlockOnlineKernel}

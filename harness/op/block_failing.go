@@ -22,6 +22,7 @@ var BlockFailNth = Kinds.Register(&Kind{
 		"over many draws a sweep of all error paths",
 	Touches:  blockTouches,
 	Deadline: patience,
+	Fails:    FailsAtFirst,
 	Zero:     func() Op { return &blockFailNth{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		set, ok := drawBlockSet(r, s)

@@ -22,6 +22,7 @@ var BlockInterrupted = Kinds.Register(&Kind{
 		"on any signal, wherever it is, and what it did until then must be undone",
 	Touches:  blockTouches,
 	Deadline: patience,
+	Fails:    FailsAtFirst,
 	Zero:     func() Op { return &blockInterrupted{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		set, ok := drawBlockSet(r, s)

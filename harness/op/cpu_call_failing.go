@@ -19,6 +19,7 @@ var CPUCallFailing = Kinds.Register(&Kind{
 		"error paths that are no steps of CPU hotplug",
 	Touches:  cpuTouches,
 	Deadline: patience,
+	Fails:    FailsAtFirst,
 	Zero:     func() Op { return &cpuCallFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		cpu, ok := pick(r, s.CPUSlots)

@@ -23,6 +23,7 @@ var CPUFailing = Kinds.Register(&Kind{
 		"must be undone, locks included",
 	Touches:  cpuTouches,
 	Deadline: patience,
+	Fails:    FailsAtFirst,
 	Zero:     func() Op { return &cpuFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		cpu, ok := pick(r, s.CPUSlots)

@@ -31,6 +31,7 @@ var DIMMAddFailing = Kinds.Register(&Kind{
 		"adding memory; that the guest doesn't take it is a legitimate answer",
 	Touches:  dimmAddTouches,
 	Deadline: patience,
+	Fails:    FailsAllOver,
 	Zero:     func() Op { return &dimmAddFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		o := DIMMAdd.Draw(r, s)
@@ -48,6 +49,7 @@ var DIMMRemoveFailing = Kinds.Register(&Kind{
 		"offlining and removing memory",
 	Touches:  dimmRemoveTouches,
 	Deadline: patience,
+	Fails:    FailsAllOver,
 	Zero:     func() Op { return &dimmRemoveFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		o := DIMMRemove.Draw(r, s)

@@ -30,6 +30,7 @@ var BlockNotifierError = Kinds.Register(&Kind{
 		"without: what the kernel did until then must be undone, locks included",
 	Touches:  blockTouches,
 	Deadline: patience,
+	Fails:    FailsAtFirst,
 	Zero:     func() Op { return &notifierError{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		set, ok := drawBlockSet(r, s)

@@ -45,6 +45,9 @@ type Kind struct {
 	// others (workload-start), or asks nothing of the kernel.
 	Touches []string
 
+	// Fails says when its ops have something fail, in kinds that are made for that.
+	Fails Failing
+
 	Zero func() Op // an empty op, to unmarshal into
 
 	// Draw makes an op that fits the state, or nil when none does (nothing to

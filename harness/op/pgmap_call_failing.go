@@ -17,6 +17,7 @@ var PgmapCallFailing = Kinds.Register(&Kind{
 		"leads to; nothing happens without workload pgmap-storm",
 	Touches:  pgmapTouches,
 	Deadline: patience,
+	Fails:    FailsAllOver,
 	Zero:     func() Op { return &pgmapCallFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		failing, ok := drawCalls(r, s, "pgmap", callsAtOnce)

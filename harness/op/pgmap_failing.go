@@ -17,6 +17,7 @@ var PgmapFailing = Kinds.Register(&Kind{
 		"nothing happens without that workload",
 	Touches:  pgmapTouches,
 	Deadline: patience,
+	Fails:    FailsAllOver,
 	Zero:     func() Op { return &pgmapFailing{} },
 	Draw: func(r *rand.Rand, _ *State) Op {
 		f := drawFailing(r)

@@ -16,6 +16,7 @@ var VCPUAddFailing = Kinds.Register(&Kind{
 		"registering a CPU and of bringing it up; that the guest doesn't take it is a legitimate answer",
 	Touches:  vcpuTouches,
 	Deadline: patience,
+	Fails:    FailsAllOver,
 	Zero:     func() Op { return &vcpuAddFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		o := VCPUAdd.Draw(r, s)

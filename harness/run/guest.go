@@ -70,7 +70,7 @@ type guest struct {
 	shutdown  atomic.Pointer[string]  // the reason of QEMU's SHUTDOWN event
 	workloads sync.Map                // IDs of those that steps have started and not stopped
 	side      sync.WaitGroup          // the goroutines that watch it
-	waits     waitWatch               // what its kernel's module of waits has told
+	noted     waitWatch               // what its kernel's module of waits has told
 	checked   bool                    // its kernel checks the run's rules
 	marked    time.Time               // of the last console mark; of the goroutine that reads the console
 }

@@ -29,7 +29,8 @@
  *					by a trylock; many: not always the same instance.
  *					FUNC: who called the lock's function, -: not always
  *					the same place. HELD: what it held every time. Only
- *					of WHOs that are waited for.
+ *					of WHOs that are waited for, and of others such locks
+ *					under which somebody waits for anybody.
  *   wait KIND WHO n=N inst=PTR many=0|1 held=HELD name=NAME stack=FUNC<FUNC...
  *					KIND: stop, park, create, flush, cancel, remove;
  *					inst: of the kernfs file, whose NAME is given.
@@ -39,6 +40,8 @@
  * order: "plugstorm_waits 1", then lockdep's graph, as far as both ends can sleep:
  *
  *   class INDEX KEY NAME		NAME as /proc/lockdep has it
+ *   key KEY SYMBOL			what is at KEY (%pS): another boot of the same kernel has
+ *					the same there; 0x...: nothing that has a name
  *   edge INDEX INDEX DEP		bit 0, 2: the first held to read, bit 1, 3: to write;
  *					bit 2, 3: the second is not taken as a recursive
  *					reader (kernel/locking/lockdep.c calc_dep)

@@ -16,6 +16,32 @@
 
 #ifdef WAITS_POSSIBLE
 
+/* The classes that somebody has waited under. */
+static atomic_long_t waits_under[WAITS_UNDER];
+
+static atomic_long_t *waits_under_of(const void *key, bool make)
+{
+	u32 at = jhash_1word((u32)(unsigned long)key, 0);
+	unsigned int i;
+
+	for (i = 0; i < WAITS_WINDOW; i++) {
+		atomic_long_t *u = &waits_under[(at + i) % WAITS_UNDER];
+		long old = atomic_long_read(u);
+
+		if (!old && make)
+			old = atomic_long_cmpxchg(u, 0, (long)key) ?: (long)key;
+		if (old == (long)key)
+			return u;
+	}
+	return NULL;
+}
+
+/* Says whether somebody has waited, for anybody, while holding a lock of this class. */
+bool waits_is_under(const void *key)
+{
+	return waits_under_of(key, false);
+}
+
 static bool waits_same_held(const struct waits_lock *a, const struct waits_lock *b)
 {
 	unsigned int i;
@@ -36,6 +62,15 @@ static void waits_again(struct waits_wait *w, const struct waits_lock *held, con
 			w->held[i].instance = NULL;
 	if (w->file != file)
 		w->files = true;
+}
+
+static void waits_note_under(const struct waits_lock *held)
+{
+	unsigned int i;
+
+	for (i = 0; i < WAITS_HELD && held[i].key; i++)
+		if (!waits_under_of(held[i].key, true))
+			atomic_inc(&waits_lost_waits);
 }
 
 /* Files of one class that have different names are told apart. */
@@ -64,6 +99,7 @@ static void waits_note_wait(struct pt_regs *regs, const char *kind, const struct
 			strscpy(w->name, name, sizeof(w->name));
 			memcpy(w->held, held, sizeof(held));
 			w->frames = ps_stack(regs, w->frame, WAITS_DEPTH);
+			waits_note_under(held);
 			atomic_set(&w->count, 1);
 			atomic_set_release(&w->state, 2);
 			return;

@@ -68,7 +68,7 @@ static bool waits_awaited(const struct waits_who *who)
 
 static void waits_show_take(struct seq_file *m, const struct waits_take *t)
 {
-	if (atomic_read_acquire(&t->state) != 2 || !waits_awaited(&t->who))
+	if (atomic_read_acquire(&t->state) != 2 || (!waits_is_under(t->lock.key) && !waits_awaited(&t->who)))
 		return;
 	seq_puts(m, "take");
 	waits_show_who(m, &t->who);
@@ -154,6 +154,7 @@ static void waits_show_class(struct seq_file *m, const struct lock_class *class)
 	if (class->subclass)
 		seq_printf(m, "/%d", class->subclass);
 	seq_putc(m, '\n');
+	seq_printf(m, "key %p %pS\n", class->key, class->key);
 	list_for_each_entry_rcu(entry, &class->locks_after, entry, true) {
 		if (entry->distance == 1 && waits_sleeps(entry->class->wait_type_inner) && n++ < WAITS_EDGES)
 			seq_printf(m, "edge %zu %zu %x\n", class - waits_classes, entry->class - waits_classes, entry->dep);

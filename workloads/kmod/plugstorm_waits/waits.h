@@ -21,6 +21,7 @@
 #define WAITS_TAKES	4096
 #define WAITS_WAITS	512
 #define WAITS_WRITERS	2048
+#define WAITS_UNDER	512
 #define WAITS_WINDOW	32	/* places that an entry may be at, from its hash on */
 #define WAITS_HELD	10	/* locks noted of one task */
 #define WAITS_NAME	48	/* of a lock or a file */
@@ -101,6 +102,7 @@ void waits_acquire(void *unused, struct lockdep_map *map, unsigned int subclass,
 /* probes.c: the functions that wait */
 void waits_probe_all(void);
 void waits_unprobe_all(void);
+bool waits_is_under(const void *key);
 void waits_show_probes(struct seq_file *m);
 
 /* show.c: what the files waits and order say */

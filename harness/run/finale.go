@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package run
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"plugstorm/harness/schedule"
+)
+
+// These are stretched by the guest's slowness.
+const (
+	// finaleLimit bounds a finale.
+	finaleLimit = 6 * time.Second
+
+	// finaleRest is what its users get before each step and after the last one:
+	// a few rounds.
+	finaleRest = 300 * time.Millisecond
+
+	// finaleStill is how long a task must stand still for the finale to stop
+	// there: the next step might set it free.
+	finaleStill = 500 * time.Millisecond
+)
+
+// finale has a few ops fail in a guest whose storm is over and whose workloads
+// have been stopped, with nothing but the finale's users beside them. It stops
+// where the kernel complains or a task stands still. What comes of it is for the
+// guest's end to see.
+func (g *guest) finale() {
+	steps := g.finaleSteps()
+	if len(steps) == 0 {
+		return
+	}
+	g.progress("finale")
+	// A step that the limit cuts off did not hang: nobody knows how it ended.
+	ctx, cancel := context.WithTimeoutCause(g.parent, g.vm.Deadline(finaleLimit), errTimeUp)
+	defer cancel()
+	var users sync.WaitGroup
+	g.startWorkloads(ctx, &users, g.scenario.Finale.Users)
+	users.Wait()
+	before := g.seen.Load()
+	rest := func() bool { return pause(ctx, g.vm.Deadline(finaleRest)) && g.seen.Load() == before }
+	for _, step := range steps {
+		if !rest() || g.standsStill(ctx) {
+			return
+		}
+		g.stepIn(ctx, step, false)
+		g.live.settle(g.vm.Deadline(settleAfter))
+	}
+	rest()
+}
+
+// finaleSteps are drawn, or what a replay's record has.
+func (g *guest) finaleSteps() []schedule.Step {
+	switch {
+	case g.scenario.Finale == nil:
+		return nil
+	case g.cfg.Replay != nil:
+		return schedule.RecordedFinale(g.cfg.Replay, g.number)
+	default:
+		return schedule.FinaleOf(g.scenario, schedule.LanesOf(g.lanes, g.cfg.Scenario, g.scenario), g.cfg.Case.Seed, g.number)
+	}
+}
+
+// standsStill reports whether a task is blocked and doesn't run for finaleStill.
+// A guest in which none is blocked is not asked twice.
+func (g *guest) standsStill(ctx context.Context) bool {
+	still := standstill{}
+	for range 2 {
+		now, err := g.blocked(ctx)
+		if err != nil {
+			return false
+		}
+		if still.look(now); len(still) == 0 {
+			return false
+		}
+		if tasks := still.of(g.vm.Deadline(finaleStill)); len(tasks) > 0 {
+			return true
+		}
+		if !pause(ctx, g.vm.Deadline(finaleStill)) {
+			return false
+		}
+	}
+	return false
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package schedule_test
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+
+	"plugstorm/guests"
+	"plugstorm/harness/op"
+	"plugstorm/harness/schedule"
+	"plugstorm/workloads"
+)
+
+// withFinale is the scenario with a finale of n of its failing kinds.
+func withFinale(n int) *schedule.Scenario {
+	s := scenario()
+	s.Finale = &schedule.Finale{
+		Steps: n,
+		Mix: lane("", op.BlockNotifierError, op.BlockInterrupted, op.BlockCallFailing, op.CPUFailing, op.DIMMAddCallFailing,
+			op.PgmapFailing).Mix,
+		Users: []op.WorkloadStart{{ID: "user", Name: workloads.Aftermath.Name}, {ID: "module", Name: workloads.SlabStorm.Name}},
+	}
+	return s
+}
+
+func sequences(s *schedule.Scenario, seed int64) []*schedule.Sequence {
+	return schedule.Sequences(s, guests.X8664, all, seed)
+}
+
+// TestFinale: every kind comes at most once, those that leave the guest at
+// their failure come last, and a DIMM is there for them.
+func TestFinale(t *testing.T) {
+	s := withFinale(4)
+	kinds := map[*op.Kind]int{}
+	for n := 1; n <= 50; n++ {
+		got := schedule.FinaleOf(s, sequences(s, 1), 1, n)
+		if len(got) != 5 || got[0].Op.Kind != op.DIMMAdd {
+			t.Fatalf("guest %d: %s", n, text(t, got))
+		}
+		once := map[*op.Kind]bool{}
+		left := false
+		for i, step := range got {
+			if step.Lane != schedule.FinaleLane || step.Index != i || step.Finale != n || once[step.Op.Kind] || left && !step.Leaves() {
+				t.Errorf("guest %d, step %d: %s", n, i, text(t, got))
+			}
+			once[step.Op.Kind], left = true, step.Leaves()
+			kinds[step.Op.Kind]++
+		}
+	}
+	if len(kinds) != 1+len(s.Finale.Mix) {
+		t.Errorf("of %d kinds only %d come", len(s.Finale.Mix), len(kinds)-1)
+	}
+	if got := schedule.FinaleOf(scenario(), sequences(s, 1), 1, 1); got != nil {
+		t.Errorf("without one: %s", text(t, got))
+	}
+}
+
+// TestFinaleLeavesNoTrace: the same seed gives the same finale of a guest, and
+// the lanes go on as if there had been none.
+func TestFinaleLeavesNoTrace(t *testing.T) {
+	s := withFinale(6)
+	plain, interrupted := sequences(s, 7), sequences(s, 7)
+	want := text(t, steps(plain, 20))
+	again := text(t, schedule.FinaleOf(s, interrupted, 7, 1))
+	if first := text(t, schedule.FinaleOf(s, interrupted, 7, 1)); first != again {
+		t.Errorf("drawn twice:\n%s\n%s", first, again)
+	}
+	if other := text(t, schedule.FinaleOf(s, interrupted, 7, 2)); other == again {
+		t.Error("two guests have the same finale")
+	}
+	if got := text(t, steps(interrupted, 20)); got != want {
+		t.Errorf("after a finale:\n%s\nwithout:\n%s", got, want)
+	}
+	if after := schedule.FinaleOf(s, interrupted, 7, 1); after[0].Op.Kind == op.DIMMAdd {
+		t.Errorf("a lane has a DIMM, and another one is plugged: %s", text(t, after))
+	}
+}
+
+// TestRecordedFinale: a replay takes finales by their guest, and no lane takes
+// their steps.
+func TestRecordedFinale(t *testing.T) {
+	s := withFinale(2)
+	lanes := sequences(s, 3)
+	recorded := slices.Concat(steps(lanes, 2)["cpu"], schedule.FinaleOf(s, lanes, 3, 1), schedule.FinaleOf(s, lanes, 3, 2))
+	var saved []schedule.Step
+	if err := json.Unmarshal([]byte(text(t, recorded)), &saved); err != nil {
+		t.Fatal(err)
+	}
+	fresh := sequences(s, 99)
+	if err := schedule.Replay(fresh, saved); err != nil {
+		t.Fatal(err)
+	}
+	for name, taken := range steps(fresh, 100) {
+		if want := map[bool]int{true: 2}[name == "cpu"]; len(taken) != want {
+			t.Errorf("lane %s replays %d steps, want %d", name, len(taken), want)
+		}
+	}
+	if got, want := text(t, schedule.RecordedFinale(saved, 2)), text(t, schedule.FinaleOf(s, lanes, 3, 2)); got != want {
+		t.Errorf("replayed:\n%s\nrecorded:\n%s", got, want)
+	}
+	if got := schedule.RecordedFinale(saved, 3); len(got) != 0 {
+		t.Errorf("guest 3 had none, and replays %s", text(t, got))
+	}
+}
+
+// TestPrebuiltFinale: users that need our modules are left out for kernels
+// without.
+func TestPrebuiltFinale(t *testing.T) {
+	s := withFinale(1)
+	if users := s.For(true).Finale.Users; len(users) != 1 || users[0].ID != "user" {
+		t.Errorf("users %+v", users)
+	}
+	if len(s.Finale.Users) != 2 {
+		t.Error("the scenario itself has changed")
+	}
+}
