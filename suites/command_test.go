@@ -27,6 +27,10 @@ type result struct {
 		Ops      map[string]map[string]int
 		Findings []finding
 		Calls    *struct{ Fired int }
+		Reach    *struct {
+			Run     int
+			Warning string
+		}
 		Faults   []struct {
 			Slot        int
 			Party, Text string

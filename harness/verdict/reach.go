@@ -90,7 +90,8 @@ func reached(place focus.Place, answers []*rules.Status) Reached {
 		case i < 0:
 			f.Why = whyNoRoom
 		case s.Funcs[i].Unavailable == "":
-			f.Calls, f.More, f.Why, counted = f.Calls+s.Funcs[i].Hits, f.More || s.Funcs[i].Spent, "", true
+			// A call that came while another one was looked at was one all the same.
+			f.Calls, f.More, f.Why, counted = f.Calls+s.Funcs[i].Hits+s.Funcs[i].Missed, f.More || s.Funcs[i].Spent, "", true
 		case counted:
 		case s.Funcs[i].Unavailable == enoent:
 			f.Why = whyInlined

@@ -28,7 +28,7 @@ func TestReach(t *testing.T) {
 		"nothing changed": {nil, []*history.RuleCheck{status()}, nil},
 		"called and not": {
 			[]focus.Place{f, g, {File: "mm/b.h"}},
-			[]*history.RuleCheck{status(rules.Hits{Func: "f", Hits: 2}, rules.Hits{Func: "g"}), nil, status(rules.Hits{Func: "f", Hits: 10000, Spent: true}, rules.Hits{Func: "g"})},
+			[]*history.RuleCheck{status(rules.Hits{Func: "f", Hits: 1, Missed: 1}, rules.Hits{Func: "g"}), nil, status(rules.Hits{Func: "f", Hits: 10000, Spent: true}, rules.Hits{Func: "g"})},
 			&verdict.Reach{Functions: []verdict.Reached{{Place: f, Calls: 10002, More: true}, {Place: g}}, Elsewhere: []string{"mm/b.h"}, Told: 2, Silent: 1},
 		},
 		"nobody told": {

@@ -153,9 +153,12 @@ int rules_hit(struct kprobe *p, struct pt_regs *regs)
 	if (!rules_concerned(f, regs))
 		return 0;
 	hits = atomic64_inc_return(&f->hits);
-	if (f->upto && hits == f->upto)
-		rules_spend();
-	if (!debug_locks || (f->upto && hits > f->upto)) {
+	if (f->upto) {
+		if (hits == f->upto)
+			rules_spend();
+		return 0;
+	}
+	if (!debug_locks) {
 		atomic64_inc(&f->off);
 	} else if (rules_task_off()) {
 		atomic64_inc(&f->self);

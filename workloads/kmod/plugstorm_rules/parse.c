@@ -115,6 +115,8 @@ static int rules_parse_rule(struct rules_set *set, char *head, char *terms)
 
 	if (IS_ERR(f))
 		return PTR_ERR(f);
+	if (f->upto)
+		return -EINVAL;
 	if (set->rules == RULES_RULES)
 		return -E2BIG;
 	rule = kvzalloc(sizeof(*rule), GFP_KERNEL);
@@ -140,7 +142,7 @@ static int rules_parse_widen(struct rules_set *set, char *s)
 
 	if (IS_ERR(f))
 		return PTR_ERR(f);
-	if (!s || kstrtouint(strim(s), 10, &us) || us > RULES_DELAY)
+	if (f->upto || !s || kstrtouint(strim(s), 10, &us) || us > RULES_DELAY)
 		return -EINVAL;
 	f->widen = us;
 	return 0;

@@ -53,6 +53,8 @@ int rules_contracts_show(struct seq_file *m, void *unused)
 	for (i = 0; set && i < set->funcs; i++) {
 		const struct rules_func *f = set->func[i];
 
+		if (f->upto)
+			continue;
 		seq_printf(m, "func %s checked=%lld lost=%lld\n", f->name,
 			   atomic64_read(&f->hits) - atomic64_read(&f->off) - atomic64_read(&f->self),
 			   atomic64_read(&f->lost));
