@@ -31,7 +31,7 @@ type result struct {
 			Run     int
 			Warning string
 		}
-		Faults   []struct {
+		Faults []struct {
 			Slot        int
 			Party, Text string
 		}
