@@ -27,7 +27,11 @@ type result struct {
 		Ops      map[string]map[string]int
 		Findings []finding
 		Calls    *struct{ Fired int }
-		Faults   []struct {
+		Reach    *struct {
+			Run     int
+			Warning string
+		}
+		Faults []struct {
 			Slot        int
 			Party, Text string
 		}

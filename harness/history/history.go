@@ -123,6 +123,8 @@ type Case struct {
 
 	Focus []focus.Place `json:"focus,omitempty"` // which steps and turns were drawn toward (schedule.Toward); nil for none
 
+	Changed []focus.Place `json:"changed,omitempty"` // what patches and plants change; of its functions the rule checker counts the calls
+
 	Rules *RuleText            `json:"rules,omitempty"` // nil: none were checked
 	Lanes []schedule.LaneKinds `json:"lanes,omitempty"` // what the lanes can do on this machine; nil in old records
 

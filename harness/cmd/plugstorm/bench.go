@@ -155,7 +155,7 @@ func (a *app) benchDetect(ctx context.Context, f *benchFlags, flags *pflag.FlagS
 
 // newBench checks everything that can be the user's mistake.
 func (a *app) newBench(f *benchFlags) (*bench, error) {
-	b := &bench{app: a, flags: f, prepare: a.prepareCell, run: a.runCell}
+	b := &bench{app: a, flags: f, prepare: a.prepareCell, tell: a.tellCell, run: a.runCell}
 	err := f.check()
 	if err == nil {
 		err = f.absolute()

@@ -157,6 +157,19 @@ func (a *app) prepareCell(ctx context.Context, p *plan) error {
 	return err
 }
 
+// tellCell says where a cell's runs look first, and what of it isn't there.
+func (a *app) tellCell(ctx context.Context, p *plan) error {
+	kernel, _, err := a.kernel(ctx, p, p.machines[0])
+	if err != nil {
+		return err
+	}
+	changed, err := a.changed(ctx, p)
+	if err != nil {
+		return err
+	}
+	return a.sayFocus(p, p.machines[0], kernel, changed)
+}
+
 // runCell does one run and judges it. It shows nothing by itself: several may
 // be going on.
 func (a *app) runCell(ctx context.Context, p *plan, c detect.Cell, dir string) (detect.Result, error) {

@@ -205,6 +205,7 @@ type plan struct {
 	rules    *history.RuleText // nil: none
 	widen    []rules.Widening
 	focus    []focus.Place     // what a replay is drawn toward, or --focus asks for
+	changed  []focus.Place     // what a replay's patches change
 	vms      int               // guests at a time; 0 means 1
 	fresh    map[string]int    // how many slots a machine has, for a fresh run; 0 means 1
 	replays  map[string][]slot // what to replay, by machine; nil for a fresh run

@@ -40,24 +40,32 @@ func (f *runFlags) places() ([]focus.Place, error) {
 // unfocused reports whether --focus is none.
 func (f *runFlags) unfocused() bool { return len(f.focus) == 1 && f.focus[0] == noFocus }
 
-// focus is what a run's steps and turns are drawn toward: what --focus names, or a
-// replay's record, or what the patches change. Plants count with a suite that is
-// made of others only: what hunts one by its header is chosen already.
-func (a *app) focus(ctx context.Context, p *plan) ([]focus.Place, error) {
-	if p.replays != nil || len(p.flags.focus) > 0 {
-		return p.focus, nil
-	}
-	source := p.source
-	if len(p.scenario.Parts) == 0 {
-		source.Plants = nil
+// changed lists what a run's patches and plants change, or a replay's record says
+// that they did.
+func (a *app) changed(ctx context.Context, p *plan) ([]focus.Place, error) {
+	if p.replays != nil {
+		return p.changed, nil
 	}
 	store, err := a.store()
 	if err != nil {
 		return nil, err
 	}
-	changes, err := store.Changes(ctx, source)
+	changes, err := store.Changes(ctx, p.source)
 	a.ui.close()
 	return placesOf(changes), err
+}
+
+// toward is what a run's steps and turns are drawn toward: what --focus names, or a
+// replay's record, or what is changed. Plants alone count with a suite that is made
+// of others only: what hunts one by its header is chosen already.
+func (p *plan) toward(changed []focus.Place) []focus.Place {
+	switch {
+	case p.replays != nil || len(p.flags.focus) > 0:
+		return p.focus
+	case len(p.scenario.Parts) == 0 && len(p.source.Patches) == 0:
+		return nil
+	}
+	return changed
 }
 
 // placesOf names changes as places.
@@ -75,19 +83,25 @@ func placesOf(changes []images.Change) []focus.Place {
 // shownPlaces bounds how many places, or suites, a line names.
 const shownPlaces = 4
 
-// sayFocus says where a run looks first, and with what it begins for that.
-func (a *app) sayFocus(m *vm.Machine, places []focus.Place, plain, aimed *schedule.Scenario, seed int64) {
-	if len(places) == 0 {
-		return
+// sayFocus says where a run of a machine looks first, with what it begins for that,
+// and what of it the kernel doesn't have.
+func (a *app) sayFocus(p *plan, m *vm.Machine, kernel *images.Kernel, changed []focus.Place) error {
+	plain, places := p.scenario.For(kernel.Prebuilt), p.toward(changed)
+	if len(places) > 0 {
+		a.ui.Line(m.Name + ": " + lookFirst(places, plain, p.seed))
 	}
+	return a.sayAbsent(m, kernel, changed)
+}
+
+// lookFirst says in which order a suite comes to places.
+func lookFirst(places []focus.Place, plain *schedule.Scenario, seed int64) string {
 	var names, first []string
 	for _, p := range places {
 		names = append(names, p.String())
 	}
-	where := few(names)
+	where, aimed := few(names), plain.Toward(places)
 	if aimed == plain {
-		a.ui.Line(fmt.Sprintf("%s: nothing in suite %s is known to come near %s: it runs as without a focus", m.Name, plain.Name, where))
-		return
+		return fmt.Sprintf("nothing in suite %s is known to come near %s: it runs as without a focus", plain.Name, where)
 	}
 	for n := range aimed.Parts {
 		if name := aimed.Turn(seed, n+1).Part.Name; !slices.Contains(first, name) {
@@ -97,7 +111,7 @@ func (a *app) sayFocus(m *vm.Machine, places []focus.Place, plain, aimed *schedu
 	if len(first) > 0 {
 		where += ", in the order " + few(first)
 	}
-	a.ui.Line(fmt.Sprintf("%s: looks first at %s", m.Name, where))
+	return "looks first at " + where
 }
 
 // few names the first ones of a list.

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"plugstorm/guests"
 	"plugstorm/harness/blame"
 	"plugstorm/harness/focus"
 	"plugstorm/images"
@@ -32,27 +31,36 @@ func TestFocusFlag(t *testing.T) {
 	}
 }
 
-// TestFocusOf: what the flag or a record says goes without a look at the source;
-// of plants alone, a suite of their own has no focus.
-func TestFocusOf(t *testing.T) {
-	a, _, _ := testApp("")
-	a.cache = t.TempDir()
-	named := []focus.Place{{File: "mm/slub.c"}}
-	plants := images.Source{Plants: []string{"s0a"}}
+// TestToward: what the flag or a record says comes before what is changed; plants
+// in a suite of their own have no focus.
+func TestToward(t *testing.T) {
+	named, changed := []focus.Place{{File: "mm/slub.c"}}, []focus.Place{{File: "mm/ksm.c"}}
+	plant, patch := images.Source{Plants: []string{"s0a"}}, images.Source{Patches: []string{"my.patch"}}
 	for name, tt := range map[string]struct {
 		p    *plan
 		want string
 	}{
-		"flag":           {&plan{flags: &runFlags{focus: []string{"mm/slub.c"}}, focus: named, source: plants, scenario: suites.Hunt}, "[mm/slub.c]"},
-		"none":           {&plan{flags: &runFlags{focus: []string{noFocus}}, source: plants, scenario: suites.Hunt}, "[]"},
-		"replay":         {&plan{flags: &runFlags{}, replays: map[string][]slot{}, focus: named, source: plants, scenario: suites.Hunt}, "[mm/slub.c]"},
-		"old replay":     {&plan{flags: &runFlags{}, replays: map[string][]slot{}, source: plants, scenario: suites.Hunt}, "[]"},
-		"plant's suite":  {&plan{flags: &runFlags{}, source: plants, scenario: suites.Seed0}, "[]"},
-		"nothing at all": {&plan{flags: &runFlags{}, scenario: suites.Hunt}, "[]"},
+		"flag":            {&plan{flags: &runFlags{focus: []string{"mm/slub.c"}}, focus: named, source: patch, scenario: suites.Hunt}, "[mm/slub.c]"},
+		"none":            {&plan{flags: &runFlags{focus: []string{noFocus}}, source: patch, scenario: suites.Hunt}, "[]"},
+		"replay":          {&plan{flags: &runFlags{}, replays: map[string][]slot{}, focus: named, source: patch, scenario: suites.Hunt}, "[mm/slub.c]"},
+		"old replay":      {&plan{flags: &runFlags{}, replays: map[string][]slot{}, source: patch, scenario: suites.Hunt}, "[]"},
+		"patch":           {&plan{flags: &runFlags{}, source: patch, scenario: suites.Hunt}, "[mm/ksm.c]"},
+		"patch and suite": {&plan{flags: &runFlags{}, source: patch, scenario: suites.Seed0}, "[mm/ksm.c]"},
+		"plant and hunt":  {&plan{flags: &runFlags{}, source: plant, scenario: suites.Hunt}, "[mm/ksm.c]"},
+		"plant's suite":   {&plan{flags: &runFlags{}, source: plant, scenario: suites.Seed0}, "[]"},
 	} {
-		if got, err := a.focus(t.Context(), tt.p); err != nil || fmt.Sprint(got) != tt.want {
-			t.Errorf("%s: %v, %v, want %s", name, got, err, tt.want)
+		if got := fmt.Sprint(tt.p.toward(changed)); got != tt.want {
+			t.Errorf("%s: %s, want %s", name, got, tt.want)
 		}
+	}
+}
+
+// TestChangedOfReplay: a replay goes by its record, not by what there is now.
+func TestChangedOfReplay(t *testing.T) {
+	a, _, _ := testApp("")
+	p := &plan{flags: &runFlags{}, replays: map[string][]slot{}, changed: []focus.Place{{Func: "f"}}, source: images.Source{Patches: []string{"gone.patch"}}}
+	if got, err := a.changed(t.Context(), p); err != nil || fmt.Sprint(got) != "[f]" {
+		t.Errorf("%v, %v", got, err)
 	}
 }
 
@@ -87,22 +95,18 @@ func TestHuntTowardBlindPlants(t *testing.T) {
 	}
 }
 
-// TestSayFocus: that nothing comes near is said, too.
-func TestSayFocus(t *testing.T) {
+// TestLookFirst: that nothing comes near is said, too.
+func TestLookFirst(t *testing.T) {
 	for text, want := range map[string]string{
-		"kernel/workqueue.c:wq_nice_store": "x86_64: looks first at kernel/workqueue.c:wq_nice_store, in the order crowd, ",
-		"sound/core/pcm.c":                 "x86_64: nothing in suite hunt is known to come near sound/core/pcm.c",
+		"kernel/workqueue.c:wq_nice_store": "looks first at kernel/workqueue.c:wq_nice_store, in the order crowd, ",
+		"sound/core/pcm.c":                 "nothing in suite hunt is known to come near sound/core/pcm.c",
 	} {
-		a, _, stderr := testApp("")
 		place, err := focus.Parse(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		places := []focus.Place{place}
-		a.sayFocus(guests.X8664, places, suites.Hunt, suites.Hunt.Toward(places), 1)
-		a.ui.close()
-		if !strings.Contains(stderr.String(), want) {
-			t.Errorf("%s: %q", text, stderr)
+		if got := lookFirst([]focus.Place{place}, suites.Hunt, 1); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %q", text, got)
 		}
 	}
 }
