@@ -63,7 +63,11 @@ func (f fragmenter) run(ctx context.Context, p agent.Params, m agent.Meter) erro
 		if err != nil {
 			return err
 		}
-		pages, err := holes(ctx, node, min(free/100*share, most))
+		low, err := lowWatermark(f.tree)
+		if err != nil {
+			return err
+		}
+		pages, err := holes(ctx, node, min(free/100*share, most), 2*low)
 		if pages != nil {
 			defer func() { _ = unix.Munmap(pages) }()
 		}
@@ -106,10 +110,11 @@ func nodeFree(meminfo string) int64 {
 	return 0
 }
 
-// holes takes memory of a node and gives every other page back. It may have
-// taken some of other nodes: nobody is killed when this one is full or goes away.
-// What it returns is to be unmapped, even with an error.
-func holes(ctx context.Context, node int, size int64) ([]byte, error) {
+// holes takes memory of a node, unless no more than floor bytes are free of all,
+// and gives every other page back. It may have taken some of other nodes: nobody
+// is killed when this one is full or goes away. What it returns is to be unmapped,
+// even with an error.
+func holes(ctx context.Context, node int, size, floor int64) ([]byte, error) {
 	page := os.Getpagesize()
 	size -= size % int64(2*page)
 	if size <= 0 {
@@ -123,11 +128,29 @@ func holes(ctx context.Context, node int, size int64) ([]byte, error) {
 	if err := prefer(pages, node); err != nil {
 		return pages, err
 	}
-	touch(pages)
-	for at := 0; at < len(pages) && ctx.Err() == nil; at += 2 * page {
+	taken, err := touchAbove(ctx, pages, floor)
+	if err != nil {
+		return pages, err
+	}
+	for at := 0; at < taken && ctx.Err() == nil; at += 2 * page {
 		if err := unix.Madvise(pages[at:at+page], unix.MADV_DONTNEED); err != nil {
 			return pages, fmt.Errorf("MADV_DONTNEED: %w", err)
 		}
 	}
 	return pages, nil
+}
+
+// touchAbove makes pages exist for as long as more than floor bytes are free,
+// and says how many bytes of them do: others fill memory at the same time.
+func touchAbove(ctx context.Context, pages []byte, floor int64) (taken int, err error) {
+	for taken < len(pages) && ctx.Err() == nil {
+		free, err := freeBytes()
+		if err != nil || free <= floor+hogChunk {
+			return taken, err
+		}
+		next := min(taken+hogChunk, len(pages))
+		touch(pages[taken:next])
+		taken = next
+	}
+	return taken, nil
 }

@@ -17,7 +17,7 @@ import (
 // TestHoles: every other page is there, and no more is taken than was asked for.
 func TestHoles(t *testing.T) {
 	page := os.Getpagesize()
-	pages, err := holes(t.Context(), 0, int64(9*page+1))
+	pages, err := holes(t.Context(), 0, int64(9*page+1), 0)
 	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) {
 		t.Skip("mbind: ", err) // a host without NUMA, a container that forbids it
 	}
@@ -33,8 +33,19 @@ func TestHoles(t *testing.T) {
 			t.Errorf("page %d is there: %v", at/page, there)
 		}
 	}
-	if _, err := holes(t.Context(), 0, int64(page)); !errors.Is(err, errIdle) {
+	if _, err := holes(t.Context(), 0, int64(page), 0); !errors.Is(err, errIdle) {
 		t.Errorf("of one page: %v", err)
+	}
+}
+
+// TestHolesStopAboveTheFloor: who would have to reclaim takes nothing.
+func TestHolesStopAboveTheFloor(t *testing.T) {
+	pages := make([]byte, 4*hogChunk)
+	if taken, err := touchAbove(t.Context(), pages, 1<<62); taken != 0 || err != nil {
+		t.Errorf("it took %d bytes, %v", taken, err)
+	}
+	if taken, err := touchAbove(t.Context(), pages, 0); taken != len(pages) || err != nil {
+		t.Errorf("it took %d bytes of %d, %v", taken, len(pages), err)
 	}
 }
 
@@ -76,6 +87,7 @@ func TestFragmenterTurnsKcompactdOn(t *testing.T) {
 	writeFile(t, tree, "sys/devices/system/node/has_memory", "0\n")
 	writeFile(t, tree, "sys/devices/system/node/node0/meminfo", "Node 0 MemFree: 4096 kB\n")
 	writeFile(t, tree, proactiveness, "20\n")
+	writeFile(t, tree, "proc/zoneinfo", "        low      1\n")
 	c, err := runFor(t, 3, agent.Params{Options: map[string]int64{"hold_ms": 0, "rest_ms": 0}}, fragmenter{tree: tree}.run)
 	if err != nil {
 		t.Fatal(err)

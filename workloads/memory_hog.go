@@ -56,7 +56,7 @@ func (h memoryHog) run(ctx context.Context, p agent.Params, m agent.Meter) error
 	return l.run(ctx, func(int) (round, error) {
 		var held [][]byte
 		return func(ctx context.Context, rng *rand.Rand) error {
-			floor, err := h.lowWatermark()
+			floor, err := lowWatermark(h.tree)
 			if err != nil {
 				return err
 			}
@@ -120,8 +120,9 @@ func freeBytes() (int64, error) {
 	return int64(info.Freeram) * int64(info.Unit), nil
 }
 
-func (h memoryHog) lowWatermark() (int64, error) {
-	zoneinfo, err := os.ReadFile(h.tree.Path("proc/zoneinfo"))
+// lowWatermark is the sum of the zones' low watermarks, in bytes.
+func lowWatermark(tree sysfs.Tree) (int64, error) {
+	zoneinfo, err := os.ReadFile(tree.Path("proc/zoneinfo"))
 	if err != nil {
 		return 0, err
 	}

@@ -61,7 +61,8 @@ func (g *guest) finaleSteps() []schedule.Step {
 	case g.cfg.Replay != nil:
 		return schedule.RecordedFinale(g.cfg.Replay, g.number)
 	default:
-		return schedule.FinaleOf(g.scenario, schedule.LanesOf(g.lanes, g.cfg.Scenario, g.scenario), g.cfg.Case.Seed, g.number)
+		lanes := schedule.LanesOf(g.lanes, g.cfg.Scenario, g.scenario)
+		return schedule.FinaleOf(g.scenario, lanes, g.cfg.Case.Seed, g.number, g.vm.Spec.AutoOnline)
 	}
 }
 

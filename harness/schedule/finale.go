@@ -27,9 +27,9 @@ type Finale struct {
 const FinaleLane = "finale"
 
 // FinaleOf draws the finale of guest number n, from 1, from the seed and from
-// what its lanes have brought it to. The lanes go on, in the next guest, as if
-// there had been none.
-func FinaleOf(s *Scenario, lanes []*Sequence, seed int64, n int) []Step {
+// what its lanes have brought it to; autoOnline says whether it brings new memory
+// online by itself. The lanes go on, in the next guest, as if there had been none.
+func FinaleOf(s *Scenario, lanes []*Sequence, seed int64, n int, autoOnline bool) []Step {
 	if s.Finale == nil {
 		return nil
 	}
@@ -38,7 +38,7 @@ func FinaleOf(s *Scenario, lanes []*Sequence, seed int64, n int) []Step {
 	for _, q := range lanes {
 		states = append(states, q.state.Aside())
 	}
-	specs := append(firstDIMM(r, states), s.Finale.draw(r, states)...)
+	specs := append(firstDIMM(r, states, autoOnline), s.Finale.draw(r, states)...)
 	steps := make([]Step, len(specs))
 	for i, spec := range specs {
 		steps[i] = Step{Lane: FinaleLane, Index: i, Finale: n, Op: spec}
@@ -64,13 +64,16 @@ func (f *Finale) draw(r *rand.Rand, states []*op.State) []op.Spec {
 
 // firstDIMM plugs a DIMM if no lane has one: most of what fails is about its
 // blocks.
-func firstDIMM(r *rand.Rand, states []*op.State) []op.Spec {
+func firstDIMM(r *rand.Rand, states []*op.State, autoOnline bool) []op.Spec {
 	if slices.ContainsFunc(states, func(s *op.State) bool { return len(s.DIMMs) > 0 }) {
 		return nil
 	}
 	for _, s := range states {
 		if o := op.DIMMAdd.Draw(r, s); o != nil {
 			o.Apply(s)
+			if !autoOnline {
+				s.AllOffline()
+			}
 			return []op.Spec{{Kind: op.DIMMAdd, Op: o}}
 		}
 	}

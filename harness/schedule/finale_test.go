@@ -5,6 +5,7 @@ package schedule_test
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 
 	"plugstorm/guests"
@@ -35,7 +36,7 @@ func TestFinale(t *testing.T) {
 	s := withFinale(4)
 	kinds := map[*op.Kind]int{}
 	for n := 1; n <= 50; n++ {
-		got := schedule.FinaleOf(s, sequences(s, 1), 1, n)
+		got := schedule.FinaleOf(s, sequences(s, 1), 1, n, true)
 		if len(got) != 5 || got[0].Op.Kind != op.DIMMAdd {
 			t.Fatalf("guest %d: %s", n, text(t, got))
 		}
@@ -52,7 +53,7 @@ func TestFinale(t *testing.T) {
 	if len(kinds) != 1+len(s.Finale.Mix) {
 		t.Errorf("of %d kinds only %d come", len(s.Finale.Mix), len(kinds)-1)
 	}
-	if got := schedule.FinaleOf(scenario(), sequences(s, 1), 1, 1); got != nil {
+	if got := schedule.FinaleOf(scenario(), sequences(s, 1), 1, 1, true); got != nil {
 		t.Errorf("without one: %s", text(t, got))
 	}
 }
@@ -63,18 +64,37 @@ func TestFinaleLeavesNoTrace(t *testing.T) {
 	s := withFinale(6)
 	plain, interrupted := sequences(s, 7), sequences(s, 7)
 	want := text(t, steps(plain, 20))
-	again := text(t, schedule.FinaleOf(s, interrupted, 7, 1))
-	if first := text(t, schedule.FinaleOf(s, interrupted, 7, 1)); first != again {
+	again := text(t, schedule.FinaleOf(s, interrupted, 7, 1, true))
+	if first := text(t, schedule.FinaleOf(s, interrupted, 7, 1, true)); first != again {
 		t.Errorf("drawn twice:\n%s\n%s", first, again)
 	}
-	if other := text(t, schedule.FinaleOf(s, interrupted, 7, 2)); other == again {
+	if other := text(t, schedule.FinaleOf(s, interrupted, 7, 2, true)); other == again {
 		t.Error("two guests have the same finale")
 	}
 	if got := text(t, steps(interrupted, 20)); got != want {
 		t.Errorf("after a finale:\n%s\nwithout:\n%s", got, want)
 	}
-	if after := schedule.FinaleOf(s, interrupted, 7, 1); after[0].Op.Kind == op.DIMMAdd {
+	if after := schedule.FinaleOf(s, interrupted, 7, 1, true); after[0].Op.Kind == op.DIMMAdd {
 		t.Errorf("a lane has a DIMM, and another one is plugged: %s", text(t, after))
+	}
+}
+
+// TestFinaleOfOfflineMemory: in a guest whose new memory stays offline, what
+// fails is its onlining.
+func TestFinaleOfOfflineMemory(t *testing.T) {
+	s := withFinale(1)
+	s.Finale.Mix = lane("", op.BlockNotifierError).Mix
+	for _, tt := range []struct {
+		auto bool
+		want string
+	}{{true, "0 offline"}, {false, "1 online_movable"}} {
+		for n := 1; n <= 10; n++ {
+			got := schedule.FinaleOf(s, sequences(s, 1), 1, n, tt.auto)
+			var args struct{ Value string }
+			if err := json.Unmarshal([]byte(text(t, got[1].Op.Op)), &args); err != nil || !slices.Contains(strings.Fields(tt.want), args.Value) {
+				t.Errorf("auto-online %v: it writes %q, %v", tt.auto, args.Value, err)
+			}
+		}
 	}
 }
 
@@ -83,7 +103,7 @@ func TestFinaleLeavesNoTrace(t *testing.T) {
 func TestRecordedFinale(t *testing.T) {
 	s := withFinale(2)
 	lanes := sequences(s, 3)
-	recorded := slices.Concat(steps(lanes, 2)["cpu"], schedule.FinaleOf(s, lanes, 3, 1), schedule.FinaleOf(s, lanes, 3, 2))
+	recorded := slices.Concat(steps(lanes, 2)["cpu"], schedule.FinaleOf(s, lanes, 3, 1, true), schedule.FinaleOf(s, lanes, 3, 2, true))
 	var saved []schedule.Step
 	if err := json.Unmarshal([]byte(text(t, recorded)), &saved); err != nil {
 		t.Fatal(err)
@@ -97,7 +117,7 @@ func TestRecordedFinale(t *testing.T) {
 			t.Errorf("lane %s replays %d steps, want %d", name, len(taken), want)
 		}
 	}
-	if got, want := text(t, schedule.RecordedFinale(saved, 2)), text(t, schedule.FinaleOf(s, lanes, 3, 2)); got != want {
+	if got, want := text(t, schedule.RecordedFinale(saved, 2)), text(t, schedule.FinaleOf(s, lanes, 3, 2, true)); got != want {
 		t.Errorf("replayed:\n%s\nrecorded:\n%s", got, want)
 	}
 	if got := schedule.RecordedFinale(saved, 3); len(got) != 0 {
