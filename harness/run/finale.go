@@ -14,15 +14,15 @@ import (
 // These are stretched by the guest's slowness.
 const (
 	// finaleLimit bounds a finale.
-	finaleLimit = 6 * time.Second
+	finaleLimit = 3 * time.Second
 
 	// finaleRest is what its users get before each step and after the last one:
 	// a few rounds.
-	finaleRest = 300 * time.Millisecond
+	finaleRest = 150 * time.Millisecond
 
 	// finaleStill is how long a task must stand still for the finale to stop
 	// there: the next step might set it free.
-	finaleStill = 500 * time.Millisecond
+	finaleStill = 200 * time.Millisecond
 )
 
 // finale has a few ops fail in a guest whose storm is over and whose workloads
