@@ -16,6 +16,14 @@ import (
 // that those who collide with it are missing.
 var nearWeight = [...]int{focus.Far: 1, focus.Directory: 2, focus.File: 4, focus.Function: 8}
 
+// Of the workloads that a scenario draws, maxKept that call one of the functions
+// themselves run all the time instead: a turn draws so few that even eight times as
+// often may be never. They run as most of those do that scenarios name.
+const (
+	maxKept  = 2
+	keptRate = 20 // rounds a second
+)
+
 // Toward is the scenario with those that come near some places of the kernel's
 // source drawn more often, and of its parts those first that do (see Turn). It is
 // the scenario itself if nothing of it comes near any of them. What a lane owns
@@ -25,9 +33,15 @@ func (s *Scenario) Toward(places []focus.Place) *Scenario {
 		return s
 	}
 	aimed := *s
+	kept := map[string][]*agent.Workload{} // by part: those of parts are theirs to add
 	aimed.Lanes = slices.Clone(s.Lanes)
 	for i := range aimed.Lanes {
-		aimed.Lanes[i].aim(places)
+		lane := &aimed.Lanes[i]
+		kept[lane.part] = lane.aim(places, kept[lane.part], s.always(lane.part))
+	}
+	aimed.Workloads = slices.Clone(s.Workloads)
+	for _, w := range kept[""] {
+		aimed.Workloads = append(aimed.Workloads, op.WorkloadStart{ID: "near-" + w.Name, Name: w.Name, Params: agent.Params{Rate: keptRate, Threads: 1}})
 	}
 	aimed.Parts, aimed.near = nil, nil
 	for _, part := range s.Parts {
@@ -38,17 +52,40 @@ func (s *Scenario) Toward(places []focus.Place) *Scenario {
 	return &aimed
 }
 
-// aim weighs what the lane draws by how near it comes.
-func (l *Lane) aim(places []focus.Place) {
+// always names the workloads that run all the time, of the scenario or of one of its
+// parts.
+func (s *Scenario) always(part string) []string {
+	for _, p := range s.Parts {
+		if p.Name == part {
+			return p.always("")
+		}
+	}
+	var names []string
+	for _, w := range s.Workloads {
+		names = append(names, w.Name)
+	}
+	return names
+}
+
+// aim weighs what the lane draws by how near it comes, and takes out what is to run
+// all the time: kept, to which it adds what doesn't so already.
+func (l *Lane) aim(places []focus.Place, kept []*agent.Workload, always []string) []*agent.Workload {
 	l.Mix = slices.Clone(l.Mix)
 	for i, w := range l.Mix {
 		l.Mix[i].Weight *= nearWeight[nearest(w.Kind.Touches, places)]
 	}
-	var all []*agent.Workload // they are drawn evenly: one that stands there twice comes twice as often
+	var drawn []*agent.Workload // evenly: one that stands there twice comes twice as often
 	for _, w := range l.Workloads {
-		all = append(all, slices.Repeat([]*agent.Workload{w}, nearWeight[nearest(w.Touches, places)])...)
+		near := nearest(w.Touches, places)
+		if near == focus.Function && len(kept) < maxKept && !slices.Contains(kept, w) && !slices.Contains(always, w.Name) {
+			kept = append(kept, w)
+		}
+		if !slices.Contains(kept, w) { // its module may bear no second one
+			drawn = append(drawn, slices.Repeat([]*agent.Workload{w}, nearWeight[near])...)
+		}
 	}
-	l.Workloads = all
+	l.Workloads = drawn
+	return kept
 }
 
 // nearest is how near the nearest of some places is.

@@ -98,12 +98,12 @@ func TestTurnWithout(t *testing.T) {
 }
 
 // TestTurnToward: who comes nearest comes first, and once more after the third;
-// the rest keep their order; and a cycle takes no longer than without.
+// equals keep their order; and a cycle takes no longer than without.
 func TestTurnToward(t *testing.T) {
 	s := turns()
 	aimed := s.Toward(places(t, "kernel/workqueue.c:wq_nice_store"))
 	for seed, want := range map[int64]string{
-		0: "always drawn never always other always drawn",
+		0: "drawn always never drawn other drawn always",
 		2: "always drawn other always never always drawn",
 	} {
 		if got := cycle(aimed, seed, 7); got != want {
@@ -160,6 +160,30 @@ func TestTowardDraws(t *testing.T) {
 	again := s.Toward(places(t, "kernel/workqueue.c"))
 	if text(t, steps(schedule.Sequences(aimed, m, all, 7), 50)) != text(t, steps(schedule.Sequences(again, m, all, 7), 50)) {
 		t.Error("the same focus and seed give other steps")
+	}
+}
+
+// TestTowardKeeps: who calls the function itself runs all the time and isn't drawn
+// any more, also in a scenario that is a part; who does so already is left alone.
+func TestTowardKeeps(t *testing.T) {
+	m := vm.Machines.All()[0]
+	s := turns().Toward(places(t, "kernel/workqueue.c:wq_nice_store"))
+	for n, want := range map[int][]string{1: {"near-workqueue-attrs"}, 3: {"w"}} {
+		var ids []string
+		for _, w := range s.Parts[n].Workloads {
+			ids = append(ids, w.ID)
+		}
+		if !slices.Equal(ids, want) {
+			t.Errorf("part %s runs %q all the time, want %q", s.Parts[n].Name, ids, want)
+		}
+	}
+	for _, step := range steps(schedule.Sequences(s, m, all, 7), 200)["drawn/work"] {
+		if start, ok := step.Op.Op.(*op.WorkloadStart); ok && start.Name == workloads.WorkqueueAttrs.Name {
+			t.Fatal("it is drawn, too")
+		}
+	}
+	if len(turns().Parts[1].Workloads) > 0 {
+		t.Error("the scenario itself has changed")
 	}
 }
 

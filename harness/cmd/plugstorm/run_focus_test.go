@@ -76,7 +76,7 @@ func TestPlacesOf(t *testing.T) {
 func TestHuntTowardBlindPlants(t *testing.T) {
 	for text, want := range map[string][]string{
 		"kernel/workqueue.c:wq_nice_store":                              {"crowd", "seed0"},
-		"mm/vmscan.c:lru_gen_change_state":                              {"crowd", "errors"},
+		"mm/vmscan.c:lru_gen_change_state":                              {"crowd", "errors", "seed0"},
 		"kernel/cgroup/cgroup.c:cgroup_attach_lock":                     {"crowd", "seed0"},
 		"mm/memremap.c:pagemap_range":                                   {"seed2", "errors", "crowd"},
 		"arch/powerpc/platforms/pseries/hotplug-cpu.c:dlpar_online_cpu": {"crowd", "errors"},
