@@ -102,13 +102,18 @@ func (u *Union) Join(other *Union, prefix string) {
 // itself are among them, unless they need a lock that only a name is known of.
 func (u *Union) Cycles() []Cycle { return Find(&u.notes, u.order) }
 
-// agree takes in what classes are called.
+// agree takes in what classes are called. One may have no name yet, if nobody has
+// used the file that it is of.
 func (u *Union) agree(o *Order) {
 	for key, symbol := range o.Symbols {
 		name := unnumbered(o.Names[key])
-		if old, ok := u.order.Symbols[key]; !ok {
-			u.order.Symbols[key], u.order.Names[key] = symbol, name
-		} else if old != symbol || u.order.Names[key] != name {
+		if u.order.Names[key] == "" && name != "" {
+			u.order.Names[key] = name
+		}
+		if u.order.Symbols[key] == "" {
+			u.order.Symbols[key] = symbol
+		}
+		if u.order.Symbols[key] != symbol || name != "" && u.order.Names[key] != name {
 			u.lone[key] = true
 		}
 	}

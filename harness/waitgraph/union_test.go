@@ -129,7 +129,10 @@ func TestUnion(t *testing.T) {
 		"by way of others": {[]view{
 			{said(on, uStopL, "writer X held=- mutex"), edges("edge 2 3 f")}, {said(on, uTakeM, "writer M held=- rwsem"), edges("edge 3 1 f")},
 		}, []string{"waitcycle: stop kcompactd#: rwsem -> mutex -> mem_hotplug_lock"}, nil},
-		"a file's users":       {[]view{{said(on, uFile), full}, {said(on, uUse), full}}, []string{"waitcycle: remove attribute compact: mem_hotplug_lock"}, nil},
+		"a file's users": {[]view{{said(on, uFile), full}, {said(on, uUse), full}}, []string{"waitcycle: remove attribute compact: mem_hotplug_lock"}, nil},
+		"nobody has used it there": {
+			[]view{{said(on, uFile), without("class 5 K", "class 5 Z")}, {said(on, uUse), full}}, []string{"waitcycle: remove attribute compact: mem_hotplug_lock"}, nil,
+		},
 		"another file's users": {[]view{{said(on, uFile), full}, {said(on, uUse), without("dev_attr_compact", "dev_attr_online")}}, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -40,8 +40,9 @@
  * order: "plugstorm_waits 1", then lockdep's graph, as far as both ends can sleep:
  *
  *   class INDEX KEY NAME		NAME as /proc/lockdep has it
- *   key KEY SYMBOL			what is at KEY (%pS): another boot of the same kernel has
- *					the same there; 0x...: nothing that has a name
+ *   key KEY SYMBOL			what is at KEY (%pS), of classes and of the files in waits:
+ *					another boot of the same kernel has the same there;
+ *					0x...: nothing that has a name
  *   edge INDEX INDEX DEP		bit 0, 2: the first held to read, bit 1, 3: to write;
  *					bit 2, 3: the second is not taken as a recursive
  *					reader (kernel/locking/lockdep.c calc_dep)

@@ -136,6 +136,11 @@ int waits_waits_show(struct seq_file *m, void *unused)
 	return 0;
 }
 
+static void waits_show_key(struct seq_file *m, const void *key)
+{
+	seq_printf(m, "key %p %pS\n", key, (void *)key);
+}
+
 /* As lockdep does in /proc/lockdep, without its counts, for which it walks the whole graph. */
 static void waits_show_class(struct seq_file *m, const struct lock_class *class)
 {
@@ -154,7 +159,7 @@ static void waits_show_class(struct seq_file *m, const struct lock_class *class)
 	if (class->subclass)
 		seq_printf(m, "/%d", class->subclass);
 	seq_putc(m, '\n');
-	seq_printf(m, "key %p %pS\n", class->key, class->key);
+	waits_show_key(m, class->key);
 	list_for_each_entry_rcu(entry, &class->locks_after, entry, true) {
 		if (entry->distance == 1 && waits_sleeps(entry->class->wait_type_inner) && n++ < WAITS_EDGES)
 			seq_printf(m, "edge %zu %zu %x\n", class - waits_classes, entry->class - waits_classes, entry->dep);
@@ -166,6 +171,10 @@ int waits_order_show(struct seq_file *m, void *unused)
 	unsigned int i;
 
 	seq_puts(m, "plugstorm_waits 1\n");
+	/* lockdep knows no class of a file that nobody has used (fs/kernfs/dir.c kernfs_drain). */
+	for (i = 0; i < WAITS_WAITS; i++)
+		if (atomic_read_acquire(&waits_waits[i].state) == 2 && waits_waits[i].who.kind == WHO_KERNFS)
+			waits_show_key(m, waits_waits[i].who.id);
 	for (i = 0; READ_ONCE(waits_classes) && i < WAITS_CLASSES; i++) {
 		rcu_read_lock();
 		waits_show_class(m, &waits_classes[i]);
