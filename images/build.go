@@ -12,8 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-
-	"plugstorm/harness/blame"
 )
 
 // Build returns the kernel made from a source, from the cache if it is there.
@@ -153,46 +151,6 @@ func (s *Store) configure(ctx context.Context, j *job, w *workTree) error {
 		return os.Chtimes(config, info.ModTime(), info.ModTime()) // nothing depends on it anew
 	}
 	return nil
-}
-
-// buildModules builds our modules against the kernel and returns them by name.
-func (s *Store) buildModules(ctx context.Context, j *job, w *workTree) (map[string]string, error) {
-	names := moduleNames(j.modules)
-	if len(names) == 0 {
-		return nil, nil
-	}
-	s.stage("our modules for "+j.what(), modulesTime)
-	dir := filepath.Join(w.dir, "kmod")
-	if err := os.RemoveAll(dir); err != nil {
-		return nil, err
-	}
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return nil, err
-	}
-	kbuild := ""
-	for _, name := range names {
-		kbuild += "obj-m += " + name + ".o\n"
-	}
-	files := map[string][]byte{"Kbuild": []byte(kbuild)}
-	for name, text := range j.modules {
-		files[name] = text
-	}
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
-			return nil, err
-		}
-	}
-	if err := s.runMake(ctx, j, w, nil, "M="+dir, "modules"); err != nil {
-		return nil, fmt.Errorf("our modules: %w", err)
-	}
-	modules := map[string]string{}
-	for _, name := range names {
-		modules[name] = filepath.Join(dir, name+".ko")
-		if !exists(modules[name]) {
-			return nil, blame.Errorf(blame.Harness, "name it in workloads/kmod/Kbuild", "our module %s was not built", name)
-		}
-	}
-	return modules, nil
 }
 
 // Names beside a built kernel's image.

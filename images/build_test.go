@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -184,6 +185,33 @@ func TestModulesOnly(t *testing.T) {
 	}
 	if text, err := os.ReadFile(k.Modules["ours"]); err != nil || !strings.HasSuffix(string(text), "better\n") {
 		t.Errorf("module %q, %v", text, err)
+	}
+}
+
+// TestModuleParts: a directory's C files are one module, and a header that they
+// include is as much a part of the kernel's key as they are.
+func TestModuleParts(t *testing.T) {
+	b := newBench(t)
+	files := fstest.MapFS{
+		"ours.c": {Data: []byte("ours\n")}, "more/b.c": {Data: []byte("b\n")}, "more/a.c": {Data: []byte("a\n")}, "more/a.mod.c": {},
+		"common.h": {Data: []byte("h\n")}, "more/more.h": {Data: []byte("m\n")},
+	}
+	b.Modules = files
+	old, _ := b.mustBuild(t, Source{})
+	if text, err := os.ReadFile(old.Modules["more"]); err != nil || !strings.HasSuffix(string(text), "a\nb\n") {
+		t.Errorf("module %q, %v", text, err)
+	}
+	for _, header := range []string{"common.h", "more/more.h"} {
+		changed := maps.Clone(files)
+		changed[header] = &fstest.MapFile{Data: []byte("changed\n")}
+		b.Modules = changed
+		if k, compiled := b.mustBuild(t, Source{}); k.Key == old.Key || compiled != "" {
+			t.Errorf("%s changed: key %s as before, or compiled %q", header, k.Key, compiled)
+		}
+	}
+	b.Modules = files
+	if k, _ := b.mustBuild(t, Source{}); k.Key != old.Key {
+		t.Errorf("key %s, was %s", k.Key, old.Key)
 	}
 }
 

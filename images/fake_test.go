@@ -42,7 +42,8 @@ vmlinux bzImage: $(O)/vmlinux
 	@mkdir -p $(O)/arch/x86/boot; cp $< $(O)/arch/x86/boot/bzImage
 ifdef M
 modules:
-	@for c in $$(sed -n 's/obj-m += \(.*\)\.o/\1/p' $(M)/Kbuild); do echo "  CC [M]  $$c.o"; cat $(O)/vmlinux $(M)/$$c.c > $(M)/$$c.ko; done
+	@for c in $$(sed -n 's/obj-m += \(.*\)\.o/\1/p' $(M)/Kbuild); do echo "  CC [M]  $$c.o"; \
+		parts=$$(sed -n "s/^$$c-y += \(.*\)\.o/\1.c/p" $(M)/Kbuild); cat $(O)/vmlinux $$(printf '$(M)/%s ' $${parts:-$$c.c}) > $(M)/$$c.ko; done
 else
 modules: $(O)/vmlinux
 	@mkdir -p $(O)/lib; echo lib/test-hmm.o > $(O)/modules.order; echo hmm > $(O)/lib/test-hmm.ko

@@ -5,11 +5,7 @@ package images
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 
@@ -30,7 +26,7 @@ type job struct {
 	source  *tree
 	patches []patchText
 	parsed  []*patch.Patch
-	modules map[string][]byte // sources of our modules, by file name
+	modules map[string][]byte // sources of our modules, by path
 
 	confKey   string // configuration and compiler: objects of equal confKey can be reused
 	buildKey  string // confKey, source and patches: the kernel proper
@@ -138,42 +134,4 @@ func (s *Store) compiler(ctx context.Context, arch *Arch) (string, error) {
 		all = append(all, version)
 	}
 	return strings.Join(all, "; "), nil
-}
-
-// readModules reads the sources of our kernel modules: C files and headers,
-// and a Kbuild if there is one.
-func readModules(from fs.FS) (map[string][]byte, error) {
-	files := map[string][]byte{}
-	if from == nil {
-		return files, nil
-	}
-	entries, err := fs.ReadDir(from, ".")
-	if errors.Is(err, fs.ErrNotExist) {
-		return files, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("sources of our modules: %w", err)
-	}
-	for _, e := range entries {
-		ext := path.Ext(e.Name())
-		if !e.Type().IsRegular() || ext != ".c" && ext != ".h" && e.Name() != "Kbuild" || strings.HasSuffix(e.Name(), ".mod.c") {
-			continue
-		}
-		if files[e.Name()], err = fs.ReadFile(from, e.Name()); err != nil {
-			return nil, fmt.Errorf("sources of our modules: %w", err)
-		}
-	}
-	return files, nil
-}
-
-// moduleNames lists the modules that sources make, in alphabetical order.
-func moduleNames(files map[string][]byte) []string {
-	var names []string
-	for name := range files {
-		if module, ok := strings.CutSuffix(name, ".c"); ok {
-			names = append(names, module)
-		}
-	}
-	slices.Sort(names)
-	return names
 }

@@ -40,7 +40,7 @@ import (
 // building waits for it. Fields are not changed after the first call.
 type Store struct {
 	Dir      string    // <cache>/plugstorm; made if need be
-	Modules  fs.FS     // our kernel modules, one NAME.c each; nil for none
+	Modules  fs.FS     // our kernel modules, each NAME.c or NAME/*.c; nil for none
 	Progress Progress  // nil for silence
 	Log      io.Writer // one line per step taken, for --verbose; nil for none
 

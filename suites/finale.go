@@ -11,7 +11,7 @@ import (
 // finale is how guests end whose suites let hotplug fail, or have few at its
 // locks beside it. Offlining that fails or is interrupted undoes the most.
 var finale = &schedule.Finale{
-	Steps: 4,
+	Steps: 3,
 	Mix: []schedule.Weight{
 		{Kind: op.BlockNotifierError, Weight: 4}, {Kind: op.BlockInterrupted, Weight: 3}, {Kind: op.BlockCallFailing, Weight: 3}, {Kind: op.BlockFailNth, Weight: 2},
 		{Kind: op.CPUFailing, Weight: 2}, {Kind: op.CPUCallFailing, Weight: 2}, {Kind: op.DIMMAddCallFailing, Weight: 1}, {Kind: op.DIMMAddFailing, Weight: 1},

@@ -15,6 +15,11 @@ var Aftermath = agent.Workloads.Register(&agent.Workload{
 	Name: "aftermath",
 	Doc: "one thread each turns ksm's knobs, lru_gen, sysctls that walk all zones, nodes' attributes, reads what needs slab_mutex and the attributes of memory blocks and CPUs, " +
 		"and attaches itself to a cgroup: who would wait for ever if an error path of hotplug left a lock held or a flag set; none of them changes what is plugged or online",
+	Touches: []string{
+		"mm/ksm.c:run_store", "mm/ksm.c", "mm/vmscan.c:lru_gen_change_state", "mm/page_alloc.c:setup_per_zone_wmarks", "mm/vmstat.c:vmstat_refresh",
+		"mm/compaction.c:compact_store", "drivers/base/node.c", "mm/slab_common.c:slab_start", "drivers/base/memory.c:valid_zones_show", "kernel/cpu.c:state_show",
+		"kernel/cgroup/cgroup.c:cgroup_attach_task", "fs/kernfs/",
+	},
 	Run: func(ctx context.Context, p agent.Params, m agent.Meter) error {
 		if err := equalPages(); err != nil {
 			return err

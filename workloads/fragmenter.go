@@ -32,7 +32,11 @@ var Fragmenter = agent.Workloads.Register(&agent.Workload{
 		"kcompactd of that node compacts, which it does only where free memory is fragmented, and offlining has pages to migrate; " +
 		"options share (percent of the node's free memory), most_mib (its bound), hold_ms (how long the holes stay), rest_ms (how long it is free)",
 	Options: fragmenterOptions,
-	Run:     fragmenter{tree: guest}.run,
+	Touches: []string{
+		"mm/compaction.c:kcompactd", "mm/compaction.c:compact_node", "mm/compaction.c:compact_zone", "mm/compaction.c:compaction_proactiveness_sysctl_handler", "mm/compaction.c",
+		"mm/migrate.c:migrate_pages",
+	},
+	Run: fragmenter{tree: guest}.run,
 })
 
 type fragmenter struct{ tree sysfs.Tree }

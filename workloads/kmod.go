@@ -7,12 +7,12 @@ import (
 	"io/fs"
 )
 
-//go:embed kmod/*.c
+//go:embed kmod
 var modules embed.FS
 
-// Modules holds the sources of our kernel modules, one module a file: NAME.c
-// is built as NAME.ko against every kernel under test, and the initramfs
-// carries it as ModuleDir/NAME.ko.
+// Modules holds the sources of our kernel modules: NAME.c, or the C files of the
+// directory NAME, are built as NAME.ko against every kernel under test, and the
+// initramfs carries it as ModuleDir/NAME.ko. Headers are theirs to include.
 var Modules = sub(modules, "kmod")
 
 // sub is fs.Sub for a directory that the embed pattern above guarantees.

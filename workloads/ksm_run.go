@@ -19,6 +19,10 @@ var KSMRun = agent.Workloads.Register(&agent.Workload{
 	Name: "ksm-run",
 	Doc: "gives ksmd equal pages and starts it, stops it and has it unmerge them (ksm/run, merge_across_nodes): ksm_thread_mutex, which ksm's memory notifier " +
 		"takes under mem_hotplug_lock, and stable nodes of memory that goes offline",
+	Touches: []string{
+		"mm/ksm.c:run_store", "mm/ksm.c:merge_across_nodes_store", "mm/ksm.c:ksm_scan_thread", "mm/ksm.c:ksm_do_scan",
+		"mm/ksm.c:unmerge_and_remove_all_rmap_items", "mm/ksm.c",
+	},
 	Run: func(ctx context.Context, p agent.Params, m agent.Meter) error {
 		if err := equalPages(); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -83,10 +84,15 @@ func TestCatalog(t *testing.T) {
 // TestModuleSources insists on the license, on names that LoadModule takes, and
 // on the parameters that a moduleStorm passes and reads.
 func TestModuleSources(t *testing.T) {
-	sources, err := fs.Glob(Modules, "*.c")
-	if err != nil || len(sources) == 0 {
-		t.Fatalf("no sources: %v", err)
+	var sources []string
+	for _, pattern := range []string{"*.[ch]", "*/*.[ch]"} {
+		found, err := fs.Glob(Modules, pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no sources %s: %v", pattern, err)
+		}
+		sources = append(sources, found...)
 	}
+	licenses := map[string]string{".c": "// SPDX-License-Identifier: GPL-2.0-only\n", ".h": "/* SPDX-License-Identifier: GPL-2.0-only */\n"}
 	storms := map[string]moduleStorm{
 		"plugstorm_slab":   {"plugstorm_slab", slabOptions},
 		"plugstorm_percpu": {"plugstorm_percpu", percpuOptions},
@@ -98,8 +104,9 @@ func TestModuleSources(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		module := strings.TrimSuffix(name, ".c")
-		if !strings.HasPrefix(string(text), "// SPDX-License-Identifier: GPL-2.0-only\n") || !moduleName(module) || !strings.HasPrefix(module, "plugstorm_") {
+		ext := path.Ext(name)
+		module, _, _ := strings.Cut(strings.TrimSuffix(name, ext), "/")
+		if !strings.HasPrefix(string(text), licenses[ext]) || !moduleName(module) || !strings.HasPrefix(module, "plugstorm_") {
 			t.Errorf("%s: bad name or license line", name)
 		}
 		s, ok := storms[module]

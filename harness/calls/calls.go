@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"plugstorm/harness/fields"
 )
 
 // The kernel module, and the files in the guest that it is spoken to by.
@@ -130,25 +132,16 @@ func Funcs(machine string) []string {
 // and has a comment above it; name stands in errors.
 func Parse(text, name string) ([]Site, error) {
 	var all []Site
-	var comment []string
-	for n, line := range strings.Split(text, "\n") {
-		line = strings.TrimSpace(line)
-		if rest, ok := strings.CutPrefix(line, "#"); ok {
-			comment = append(comment, strings.TrimSpace(rest))
-			continue
+	for line := range fields.Lines(text) {
+		s, err := parseSite(strings.Fields(line.Text))
+		if err == nil && line.Comment == "" {
+			err = fmt.Errorf("no comment says where it is written that it may fail")
 		}
-		if line != "" {
-			s, err := parseSite(strings.Fields(line))
-			if err == nil && len(comment) == 0 {
-				err = fmt.Errorf("no comment says where it is written that it may fail")
-			}
-			if err != nil {
-				return nil, fmt.Errorf("%s: line %d: %w", name, n+1, err)
-			}
-			s.Source = strings.Join(comment, " ")
-			all = append(all, s)
+		if err != nil {
+			return nil, fmt.Errorf("%s: line %d: %w", name, line.Number, err)
 		}
-		comment = nil
+		s.Source = line.Comment
+		all = append(all, s)
 	}
 	return all, nil
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package fields reads what our kernel modules say: lines of "KEY=VALUE KEY=VALUE...".
-// They come from a guest, so nothing in them is trusted to be there, or short.
+// Package fields reads what our kernel modules say, lines of "KEY=VALUE KEY=VALUE...",
+// and what is written for them, lists with comments. What they say comes from a guest,
+// so nothing in it is trusted to be there, or short.
 package fields
 
 import (

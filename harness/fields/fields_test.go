@@ -3,7 +3,10 @@
 package fields_test
 
 import (
+	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"plugstorm/harness/fields"
 )
@@ -35,5 +38,12 @@ func TestPlain(t *testing.T) {
 		if got := fields.Plain(text, 13); got != want {
 			t.Errorf("%q: %v", text, got)
 		}
+	}
+}
+
+func TestLines(t *testing.T) {
+	want := []fields.Line{{2, "a b", "of a"}, {7, "c", "one two"}, {8, "d", ""}}
+	if d := cmp.Diff(want, slices.Collect(fields.Lines("# of a\n a b \n# nothing's\n\n#one\n# two\nc\nd"))); d != "" {
+		t.Error(d)
 	}
 }

@@ -26,7 +26,7 @@ var (
 	// 6.18 and later can print a warning's condition (CONFIG_DEBUG_BUGVERBOSE_DETAILED).
 	conditionRE = regexp.MustCompile(`^\s*WARNING: \[(.*)\] \S+\.[chS]:\d+`)
 	whereRE     = regexp.MustCompile(`^\s*WARNING: (?:\[.*\] )?(?:CPU: \d+ PID: \d+ )?(?:at )?(\S+\.[chS]:\d+)`)
-	// Our own rule checker's (workloads/kmod/plugstorm_rules.c).
+	// Our own rule checker's (workloads/kmod/plugstorm_rules).
 	ruleRE      = regexp.MustCompile(`\bLOCKRULE: ([^ :]+: \S.*)`)
 	ruleLockRE  = regexp.MustCompile(`(?:: | or )(.+?) (?:required|forbidden)\b`)
 	dependMapRE = regexp.MustCompile(`lock(?:dep)?_is_held(?:_type)?\((?:&\(?([^()]+?)\)?->dep_map|&?([\w.>&-]+))`)

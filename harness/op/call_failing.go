@@ -123,7 +123,7 @@ func (c *callFailing) confirm(ctx context.Context, v *vm.VM, wait func(context.C
 	short, cancel := context.WithTimeout(ctx, v.Deadline(failingLimit))
 	defer cancel()
 	go func() {
-		if armed && awaitFired(short, v, c.Calls[0]) == nil && pause(short, v.Deadline(firedGrace)) {
+		if armed && awaitFired(short, v, c.Calls[0]) == nil && Pause(short, v.Deadline(firedGrace)) {
 			cancel()
 		}
 	}()
@@ -165,16 +165,4 @@ func write(ctx context.Context, v *vm.VM, path, data string) error {
 func isErrno(err error, errnos ...syscall.Errno) bool {
 	var ge *agent.Error
 	return errors.As(err, &ge) && slices.ContainsFunc(errnos, func(e syscall.Errno) bool { return ge.Errno == errnoName(e) })
-}
-
-// pause waits for d or ctx, and reports whether d passed.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -4,6 +4,7 @@ package op
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -22,6 +23,7 @@ const cpuLimit = 10 * time.Second
 var CPUOffline = Kinds.Register(&Kind{
 	Name:     "cpu-offline",
 	Doc:      "bring a CPU offline through cpuN/online",
+	Touches:  cpuTouches,
 	Deadline: patience,
 	Zero:     func() Op { return &cpuSet{} },
 	Draw: func(r *rand.Rand, s *State) Op {
@@ -37,6 +39,7 @@ var CPUOffline = Kinds.Register(&Kind{
 var CPUOnline = Kinds.Register(&Kind{
 	Name:     "cpu-online",
 	Doc:      "bring a CPU online through cpuN/online",
+	Touches:  cpuTouches,
 	Deadline: patience,
 	Zero:     func() Op { return &cpuSet{} },
 	Draw: func(r *rand.Rand, s *State) Op {
@@ -52,6 +55,12 @@ type cpuSet struct {
 	Online bool `json:"online"`
 }
 
+// drawCPUSet draws a CPU that changes to the other state; ok is false without one.
+func drawCPUSet(r *rand.Rand, s *State) (o cpuSet, ok bool) {
+	cpu, ok := pick(r, s.CPUSlots)
+	return cpuSet{CPU: cpu, Online: s.Offline[cpu]}, ok
+}
+
 func (o *cpuSet) Inject(ctx context.Context, v *vm.VM) error {
 	return setCPU(ctx, v, o.CPU, o.Online)
 }
@@ -64,6 +73,22 @@ func setCPU(ctx context.Context, v *vm.VM, cpu int, online bool) error {
 
 // Confirm has nothing to wait for: the kernel's write(2) returned.
 func (o *cpuSet) Confirm(context.Context, *vm.VM) error { return nil }
+
+// settle sets the CPU for good. It is no news to the kernel if the CPU is there
+// already.
+func (o *cpuSet) settle(ctx context.Context, v *vm.VM) error {
+	err := setCPU(ctx, v, o.CPU, o.Online)
+	if errors.Is(err, ErrRefused) && o.is(ctx, v) {
+		return nil
+	}
+	return err
+}
+
+// is reports whether the CPU is in the state that the op wants.
+func (o *cpuSet) is(ctx context.Context, v *vm.VM) bool {
+	var now agent.CPUsReply
+	return v.Agent.Call(ctx, agent.MethodCPUs, agent.CPUsParams{}, &now) == nil && slices.Contains(now.Online, o.CPU) == o.Online
+}
 
 func (o *cpuSet) Apply(s *State) {
 	if o.Online {

@@ -6,9 +6,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"slices"
 
-	"plugstorm/harness/agent"
 	"plugstorm/harness/vm"
 )
 
@@ -17,15 +15,16 @@ var CPUCallFailing = Kinds.Register(&Kind{
 	Name: "cpu-call-failing",
 	Doc: "bring a CPU online or offline with a call of a named kernel function failing, a few functions one after the other, and then without: " +
 		"error paths that are no steps of CPU hotplug",
+	Touches:  cpuTouches,
 	Deadline: patience,
 	Fails:    FailsAtFirst,
 	Zero:     func() Op { return &cpuCallFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
-		cpu, ok := pick(r, s.CPUSlots)
+		set, ok := drawCPUSet(r, s)
 		if !ok {
 			return nil
 		}
-		o := &cpuCallFailing{cpuSet: cpuSet{CPU: cpu, Online: s.Offline[cpu]}}
+		o := &cpuCallFailing{cpuSet: set}
 		o.callFailing, _ = drawCalls(r, s, o.course(), callsAtOnce)
 		return o
 	},
@@ -61,20 +60,8 @@ func (o *cpuCallFailing) Inject(ctx context.Context, v *vm.VM) error {
 	return nil
 }
 
-// is reports whether the CPU is in the state that the op wants.
-func (o *cpuCallFailing) is(ctx context.Context, v *vm.VM) bool {
-	var now agent.CPUsReply
-	return v.Agent.Call(ctx, agent.MethodCPUs, agent.CPUsParams{}, &now) == nil && slices.Contains(now.Online, o.CPU) == o.Online
-}
-
 // Confirm sets the CPU for good, which may be no news to the kernel.
-func (o *cpuCallFailing) Confirm(ctx context.Context, v *vm.VM) error {
-	err := setCPU(ctx, v, o.CPU, o.Online)
-	if errors.Is(err, ErrRefused) && o.is(ctx, v) {
-		return nil
-	}
-	return err
-}
+func (o *cpuCallFailing) Confirm(ctx context.Context, v *vm.VM) error { return o.settle(ctx, v) }
 
 // Apply also deals the next calls.
 func (o *cpuCallFailing) Apply(s *State) {

@@ -4,9 +4,7 @@ package op
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
-	"slices"
 
 	"plugstorm/harness/agent"
 	"plugstorm/harness/vm"
@@ -21,15 +19,16 @@ var CPUFailing = Kinds.Register(&Kind{
 	Name: "cpu-failing",
 	Doc: "bring a CPU online or offline with a random step of CPU hotplug failing (cpuN/hotplug/fail), and then without: what was done until then " +
 		"must be undone, locks included",
+	Touches:  cpuTouches,
 	Deadline: patience,
 	Fails:    FailsAtFirst,
 	Zero:     func() Op { return &cpuFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
-		cpu, ok := pick(r, s.CPUSlots)
+		set, ok := drawCPUSet(r, s)
 		if !ok {
 			return nil
 		}
-		return &cpuFailing{cpuSet: cpuSet{CPU: cpu, Online: s.Offline[cpu]}, Step: 1 + r.IntN(cpuSteps)}
+		return &cpuFailing{cpuSet: set, Step: 1 + r.IntN(cpuSteps)}
 	},
 })
 
@@ -47,11 +46,4 @@ func (o *cpuFailing) Inject(ctx context.Context, v *vm.VM) error {
 
 // Confirm sets the CPU for good, which is no news to the kernel if it survived
 // the failure.
-func (o *cpuFailing) Confirm(ctx context.Context, v *vm.VM) error {
-	err := setCPU(ctx, v, o.CPU, o.Online)
-	var now agent.CPUsReply
-	if errors.Is(err, ErrRefused) && v.Agent.Call(ctx, agent.MethodCPUs, agent.CPUsParams{}, &now) == nil && slices.Contains(now.Online, o.CPU) == o.Online {
-		return nil
-	}
-	return err
-}
+func (o *cpuFailing) Confirm(ctx context.Context, v *vm.VM) error { return o.settle(ctx, v) }

@@ -26,6 +26,7 @@ var DIMMEvict = Kinds.Register(&Kind{
 	Name: "dimm-evict",
 	Doc: "bring all memory blocks of a DIMM offline, again and again while the kernel refuses, then unplug it: " +
 		"what dimm-remove can't do when the kernel itself has pages there. Of a refused removal pseries' QEMU hears nothing, and it takes no second one",
+	Touches:  dimmEvictTouches,
 	Deadline: patience,
 	Zero:     func() Op { return &dimmEvict{} },
 	Draw: func(r *rand.Rand, s *State) Op {

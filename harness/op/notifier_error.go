@@ -28,6 +28,7 @@ var BlockNotifierError = Kinds.Register(&Kind{
 	Name: "block-notifier-error",
 	Doc: "bring a memory block of a DIMM online or offline while a memory notifier answers with an error (memory-notifier-error-inject), and then " +
 		"without: what the kernel did until then must be undone, locks included",
+	Touches:  blockTouches,
 	Deadline: patience,
 	Fails:    FailsAtFirst,
 	Zero:     func() Op { return &notifierError{} },

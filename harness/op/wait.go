@@ -141,3 +141,18 @@ func poll(ctx context.Context, yes func() (bool, error)) error {
 		pause = min(2*pause, pollLate)
 	}
 }
+
+// Pause waits for d or ctx, and reports whether d passed.
+func Pause(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -2,7 +2,7 @@
 
 // Package rules is the rule checker's texts as data: rules about which locks
 // the callers of kernel functions hold, and what the kernel module
-// (workloads/kmod/plugstorm_rules.c) says that it saw. It is pure.
+// (workloads/kmod/plugstorm_rules) says that it saw. It is pure.
 //
 // The module's answers come from the guest, which isn't trusted: they are
 // bounded, and a line that can't be read is counted, not believed.
@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"plugstorm/harness/blame"
+	"plugstorm/harness/fields"
 )
 
 // The kernel module, and its directory in the guest with the files that it is
@@ -46,6 +47,7 @@ const (
 type Set struct {
 	Rules   []Rule
 	Watches []Func // functions that are only watched
+	Counts  []Count
 	Widen   []Widening
 }
 
@@ -94,19 +96,10 @@ func (w Widening) String() string { return fmt.Sprintf("%s=%d", w.Func, w.Delay.
 // stands in errors, which are the user's.
 func Parse(text, name string) (*Set, error) {
 	s := &Set{}
-	var comment []string
-	for n, line := range strings.Split(text, "\n") {
-		line = strings.TrimSpace(line)
-		if rest, ok := strings.CutPrefix(line, "#"); ok {
-			comment = append(comment, strings.TrimSpace(rest))
-			continue
+	for line := range fields.Lines(text) {
+		if err := s.line(line.Text, line.Comment); err != nil {
+			return nil, blame.Errorf(blame.User, "see docs/rules.md", "%s: line %d: %w", name, line.Number, err)
 		}
-		if line != "" {
-			if err := s.line(line, strings.Join(comment, " ")); err != nil {
-				return nil, blame.Errorf(blame.User, "see docs/rules.md", "%s: line %d: %w", name, n+1, err)
-			}
-		}
-		comment = nil
 	}
 	return s, nil
 }
@@ -125,12 +118,7 @@ func (s *Set) line(line, source string) error {
 	words := strings.Fields(line)
 	switch words[0] {
 	case "watch":
-		f, rest, err := parseFunc(words[1:])
-		if err == nil && len(rest) > 0 {
-			err = fmt.Errorf("%q: a watch takes no conditions", rest[0])
-		}
-		s.Watches = append(s.Watches, f)
-		return err
+		return s.parseWatch(words[1:])
 	case "widen":
 		if len(words) != 3 {
 			return fmt.Errorf("a widening is: widen FUNCTION MICROSECONDS")
@@ -277,7 +265,8 @@ func (r Rule) Fits(kernel, arch string) bool {
 }
 
 // For is the text that the module of a guest is given: the rules that are meant
-// for its kernel, and delays. It fails if that is more than the module takes.
+// for its kernel, and delays. It fails if that is more than the module takes. Of
+// functions that are only counted it has those for which there is room.
 func (s *Set) For(kernel, arch string, widen []Widening) (string, error) {
 	var b strings.Builder
 	funcs := map[string]bool{}
@@ -300,6 +289,13 @@ func (s *Set) For(kernel, arch string, widen []Widening) (string, error) {
 	if count > maxRules || len(funcs) > maxFuncs || b.Len() > MaxText {
 		return "", blame.Errorf(blame.User, "leave some out", "%d rules about %d functions, %d bytes: the checker takes %d, %d and %d",
 			count, len(funcs), b.Len(), maxRules, maxFuncs, MaxText)
+	}
+	for _, c := range s.Counts {
+		// A function that more than counting is asked of mustn't be let go.
+		if line := c.line(); !funcs[c.Symbol] && len(funcs) < maxFuncs && b.Len()+len(line) <= MaxText {
+			b.WriteString(line)
+			funcs[c.Symbol] = true
+		}
 	}
 	return b.String(), nil
 }

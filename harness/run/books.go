@@ -10,6 +10,7 @@ import (
 	"plugstorm/harness/agent"
 	"plugstorm/harness/books"
 	"plugstorm/harness/history"
+	"plugstorm/harness/op"
 	"plugstorm/harness/qmp"
 	"plugstorm/harness/vm"
 )
@@ -36,7 +37,7 @@ func (g *guest) recordBooks(ctx context.Context) {
 		report.Samples = append(report.Samples, sample)
 		wrong = booksAreWrong(report)
 		n := len(report.Samples)
-		if n >= bookSamples || n >= bookLeast && time.Since(began) >= g.vm.Deadline(bookSettle) || wrong && !pause(ctx, g.vm.Deadline(bookPause)) {
+		if n >= bookSamples || n >= bookLeast && time.Since(began) >= g.vm.Deadline(bookSettle) || wrong && !op.Pause(ctx, g.vm.Deadline(bookPause)) {
 			break
 		}
 	}

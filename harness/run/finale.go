@@ -7,21 +7,22 @@ import (
 	"sync"
 	"time"
 
+	"plugstorm/harness/op"
 	"plugstorm/harness/schedule"
 )
 
 // These are stretched by the guest's slowness.
 const (
 	// finaleLimit bounds a finale.
-	finaleLimit = 6 * time.Second
+	finaleLimit = 3 * time.Second
 
 	// finaleRest is what its users get before each step and after the last one:
 	// a few rounds.
-	finaleRest = 300 * time.Millisecond
+	finaleRest = 150 * time.Millisecond
 
 	// finaleStill is how long a task must stand still for the finale to stop
 	// there: the next step might set it free.
-	finaleStill = 500 * time.Millisecond
+	finaleStill = 200 * time.Millisecond
 )
 
 // finale has a few ops fail in a guest whose storm is over and whose workloads
@@ -41,7 +42,7 @@ func (g *guest) finale() {
 	g.startWorkloads(ctx, &users, g.scenario.Finale.Users)
 	users.Wait()
 	before := g.seen.Load()
-	rest := func() bool { return pause(ctx, g.vm.Deadline(finaleRest)) && g.seen.Load() == before }
+	rest := func() bool { return op.Pause(ctx, g.vm.Deadline(finaleRest)) && g.seen.Load() == before }
 	for _, step := range steps {
 		if !rest() || g.standsStill(ctx) {
 			return
@@ -80,7 +81,7 @@ func (g *guest) standsStill(ctx context.Context) bool {
 		if tasks := still.of(g.vm.Deadline(finaleStill)); len(tasks) > 0 {
 			return true
 		}
-		if !pause(ctx, g.vm.Deadline(finaleStill)) {
+		if !op.Pause(ctx, g.vm.Deadline(finaleStill)) {
 			return false
 		}
 	}

@@ -78,7 +78,7 @@ func (f *floor) enter(ctx context.Context, step schedule.Step, callers []schedul
 		own.at = latest(own.at, time.Now())
 	}
 	at := f.begin(step, own)
-	return own.meet, pause(ctx, time.Until(at))
+	return own.meet, op.Pause(ctx, time.Until(at))
 }
 
 // leave says that a lane's step is over, and whether it was the last one.

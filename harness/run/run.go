@@ -95,7 +95,7 @@ func Run(ctx context.Context, cfg Config) error {
 		return errors.Join(err, h.Close())
 	}
 	h.Add(history.Event{Type: history.RunStart, Case: &cfg.Case})
-	r := &runner{cfg: cfg, history: h, lanes: lanes, rules: set}
+	r := &runner{cfg: cfg, history: h, lanes: lanes, rules: set, together: newJointWaits()}
 	return errors.Join(r.seated(ctx), h.Err(), h.Close(), history.SaveSchedule(cfg.Dir))
 }
 
@@ -121,6 +121,7 @@ type runner struct {
 	seen     atomic.Int64 // complaints
 	enough   atomic.Bool  // Config.Until was true of a complaint
 	saved    snapshots
+	together *jointWaits // what its guests have told of their waits
 	guest    int
 	seat     *pool.Seat    // nil without a pool
 	stormed  time.Time     // when the first guest was up; zero before

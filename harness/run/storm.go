@@ -23,8 +23,8 @@ import (
 // storm runs all lanes until the guest's end is called. It returns why.
 func (g *guest) storm() error {
 	length, over := g.left(), errTimeUp
-	if slice := g.cfg.Scenario.Slice; slice > 0 && slice < length {
-		length, over = slice, errTurnUp
+	if g.slice > 0 && g.slice < length {
+		length, over = g.slice, errTurnUp
 	}
 	timer := time.AfterFunc(length, func() { g.end(over) })
 	defer timer.Stop()
@@ -70,7 +70,7 @@ func (g *guest) runLane(lane *schedule.Sequence, meets *floor) {
 	}
 	for g.ctx.Err() == nil {
 		step, ok := lane.Next()
-		if !ok || !pause(g.ctx, step.Gap) {
+		if !ok || !op.Pause(g.ctx, step.Gap) {
 			return
 		}
 		if step.Meet, ok = meets.enter(g.ctx, step, lane.Callers(), g.vm.Deadline); !ok {
@@ -79,21 +79,6 @@ func (g *guest) runLane(lane *schedule.Sequence, meets *floor) {
 		lane.Begin()
 		g.step(step, false)
 		meets.leave(lane.Lane(), false)
-	}
-}
-
-// pause waits for d or ctx, and reports whether d passed.
-func pause(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

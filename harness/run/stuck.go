@@ -78,7 +78,7 @@ func (s standstill) of(d time.Duration) []agent.BlockedTask {
 func (g *guest) watchDeadlock(ctx context.Context) {
 	still := standstill{}
 	var asked time.Time
-	for pause(ctx, g.vm.Deadline(stuckLook)) {
+	for op.Pause(ctx, g.vm.Deadline(stuckLook)) {
 		tasks, _ := g.blocked(ctx) // one that doesn't answer is watchHealth's
 		still.look(tasks)
 		if len(still.of(suspectAfter)) == 0 || time.Since(asked) < g.vm.Deadline(suspectAgain) {
@@ -100,7 +100,7 @@ func (g *guest) deadlocked(ctx context.Context, still standstill) bool {
 	g.askWaits(ctx)
 	g.awaitAnswer(ctx)
 	said, from, to := g.live.play()
-	if _, ok := splat.Deadlock(said, pids(tasks)); !ok || !pause(ctx, g.vm.Deadline(confirmAfter)) {
+	if _, ok := splat.Deadlock(said, pids(tasks)); !ok || !op.Pause(ctx, g.vm.Deadline(confirmAfter)) {
 		return false
 	}
 	now, _ := g.blocked(ctx)
@@ -126,7 +126,7 @@ const blockedHeading = "Show Blocked State"
 func (g *guest) awaitAnswer(ctx context.Context) {
 	short, cancel := context.WithTimeout(ctx, g.vm.Deadline(sysrqLimit))
 	defer cancel()
-	for !g.live.recorded(blockedHeading) && pause(short, quietAfter/5) {
+	for !g.live.recorded(blockedHeading) && op.Pause(short, quietAfter/5) {
 	}
 	g.letSpeak(ctx)
 }
@@ -158,7 +158,7 @@ func (g *guest) stuck() bool {
 				return true
 			}
 		}
-		if !pause(ctx, g.vm.Deadline(stuckLook/4)) {
+		if !op.Pause(ctx, g.vm.Deadline(stuckLook/4)) {
 			return false
 		}
 		now, err = g.blocked(ctx)
@@ -203,7 +203,7 @@ func (g *guest) makeSpeak(ctx context.Context) {
 	if g.writeFile(ctx, hungTaskTimeout, timeout) == nil {
 		words, cancel := context.WithTimeout(ctx, g.vm.Deadline(stuckWords))
 		defer cancel()
-		for g.seen.Load() == before && pause(words, g.vm.Deadline(stuckLook/4)) {
+		for g.seen.Load() == before && op.Pause(words, g.vm.Deadline(stuckLook/4)) {
 			g.live.settle(g.vm.Deadline(settleAfter))
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"plugstorm/harness/agent"
 	"plugstorm/harness/history"
+	"plugstorm/harness/op"
 	"plugstorm/harness/splat"
 	"plugstorm/harness/waitgraph"
 )
@@ -36,6 +37,18 @@ type waitWatch struct {
 	told   map[string]bool // identities of cycles that are recorded
 }
 
+// jointWaits are what the guests of a run have told of their waits, as far as it is
+// recorded: the judge knows no more.
+type jointWaits struct {
+	mu   sync.Mutex
+	seen *waitgraph.Union
+	told map[string]bool // identities of cycles that are recorded
+}
+
+func newJointWaits() *jointWaits {
+	return &jointWaits{seen: waitgraph.NewUnion(), told: map[string]bool{}}
+}
+
 // loadWaits has the guest's kernel note who waits for whom. A kernel that can't
 // is tested without: that is written down. One that was restored has it, or says at
 // its end that it hasn't.
@@ -54,19 +67,19 @@ func (g *guest) loadWaits(hello agent.Hello) {
 		return
 	}
 	g.recordWaits(waitgraph.Record{})
-	g.waits.loaded, g.waits.told = true, map[string]bool{}
+	g.noted.loaded, g.noted.told = true, map[string]bool{}
 }
 
 // watchWaits looks for predicted deadlocks until the storm ends.
 func (g *guest) watchWaits() {
-	for g.waits.loaded && pause(g.ctx, g.vm.Deadline(waitsEvery)) {
+	for g.noted.loaded && op.Pause(g.ctx, g.vm.Deadline(waitsEvery)) {
 		_ = g.lookAtWaits(g.ctx, false) // one that doesn't answer is watchHealth's
 	}
 }
 
 // readWaits keeps what the guest noted, if it still tells.
 func (g *guest) readWaits(ctx context.Context) {
-	if !g.waits.loaded {
+	if !g.noted.loaded {
 		return
 	}
 	if err := g.lookAtWaits(ctx, true); err != nil {
@@ -77,7 +90,7 @@ func (g *guest) readWaits(ctx context.Context) {
 // lookAtWaits reads what the module noted and looks for cycles in it. What shows
 // a new one is recorded, and so is what stands there at the end.
 func (g *guest) lookAtWaits(ctx context.Context, last bool) error {
-	w := &g.waits
+	w := &g.noted
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if last || w.looks%orderEvery == 0 {
@@ -92,23 +105,48 @@ func (g *guest) lookAtWaits(ctx context.Context, last bool) error {
 	if err != nil {
 		return err
 	}
-	record, err := waitgraph.NewRecord(waits, w.order)
+	return g.judgeWaits(waits, last)
+}
+
+// judgeWaits looks for cycles in what the module has noted, by itself and with what
+// the guests before have.
+func (g *guest) judgeWaits(waits string, last bool) error {
+	all := g.together
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	record, err := waitgraph.NewRecord(waits, g.noted.order, all.seen)
 	if err != nil {
 		return err
 	}
-	cycles, _, err := record.Judge()
+	notes, order, err := record.Parse()
 	if err != nil {
 		return err
 	}
-	cycles = slices.DeleteFunc(cycles, func(c waitgraph.Cycle) bool { return w.told[c.Identity()] })
+	cycles := untold(waitgraph.Find(notes, order), g.noted.told, all.told)
+	seen := all.seen.Clone()
+	seen.Add(fmt.Sprintf("guest %d", g.number), notes, order)
+	cycles = append(cycles, untold(seen.Cycles(), all.told)...)
 	if last || len(cycles) > 0 {
 		g.recordWaits(record)
+		all.seen = seen
 	}
 	for _, c := range cycles {
-		w.told[c.Identity()] = true
 		g.onComplaint(splat.WaitCycle(c))
 	}
 	return nil
+}
+
+// untold returns the cycles that aren't in the first set of identities, and puts
+// them into all.
+func untold(cycles []waitgraph.Cycle, told ...map[string]bool) []waitgraph.Cycle {
+	return slices.DeleteFunc(cycles, func(c waitgraph.Cycle) bool {
+		id := c.Identity()
+		known := told[0][id]
+		for _, set := range told {
+			set[id] = true
+		}
+		return known
+	})
 }
 
 func (g *guest) recordWaits(r waitgraph.Record) {

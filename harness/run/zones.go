@@ -9,6 +9,7 @@ import (
 
 	"plugstorm/harness/agent"
 	"plugstorm/harness/history"
+	"plugstorm/harness/op"
 	"plugstorm/harness/zones"
 )
 
@@ -24,7 +25,7 @@ const (
 func (g *guest) recordZones(ctx context.Context, quiet bool) {
 	report := zones.Report{Quiet: quiet}
 	for len(report.Samples) == 0 || len(report.Samples) < zoneSamples && suspicious(report) {
-		if len(report.Samples) > 0 && !pause(ctx, g.vm.Deadline(zonePause)) {
+		if len(report.Samples) > 0 && !op.Pause(ctx, g.vm.Deadline(zonePause)) {
 			return
 		}
 		var sample agent.ZonesReply

@@ -41,6 +41,7 @@ type Scenario struct {
 
 	Parts []*Scenario   // if it is made of several, see InTurn
 	Slice time.Duration // of each part's guest; 0 without parts
+	near  []nears       // each part's, of one that has a focus; see Toward
 
 	Widen   []Widening // delays that a guest may get, see Widenings
 	NoRules bool       // goes without the rule checker: for measuring, or because all of its guests break at once

@@ -25,14 +25,49 @@ func InTurn(name, doc string, length, slice time.Duration, parts ...*Scenario) *
 	return all
 }
 
-// Part is what guest number n, from 1, of a run with a seed is stormed with:
-// the scenario itself, unless it is made of several.
-func (s *Scenario) Part(seed int64, n int) *Scenario {
-	if len(s.Parts) == 0 {
-		return s
-	}
-	return s.Parts[(uint64(seed)+uint64(n-1))%uint64(len(s.Parts))]
+// A Turn is one guest's share of a scenario that is made of parts.
+type Turn struct {
+	Part  *Scenario
+	Slice time.Duration // its storm's length at most; 0 for the rest of the run
 }
+
+// Turn is what guest number n, from 1, of a run with a seed is stormed with: the
+// scenario itself, unless it is made of parts. These come in turn, and the seed
+// says which is the first.
+//
+// With a focus (Toward) they come by how near they are to it, and the nearest once
+// more after the third: nobody else may reach the place, and often is better than
+// long, since each guest draws its boot anew. The first two have a whole slice, the
+// others half of one: what an aim is worth isn't known before the bug is, so every
+// part must have had its turn in about the time that a cycle without one takes.
+func (s *Scenario) Turn(seed int64, n int) Turn {
+	if len(s.Parts) == 0 {
+		return Turn{Part: s}
+	}
+	order := make([]int, len(s.Parts)) // their numbers, as the seed turns them
+	for i := range order {
+		order[i] = int((uint64(seed) + uint64(i)) % uint64(len(order)))
+	}
+	if s.near == nil {
+		return Turn{s.Parts[order[(n-1)%len(order)]], s.Slice}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return s.near[b].compare(s.near[a]) })
+	ranks := numbers(0, len(order), len(order))
+	if len(ranks) > again {
+		ranks = slices.Insert(ranks, again, 0)
+	}
+	rank := ranks[(n-1)%len(ranks)]
+	turn := Turn{s.Parts[order[rank]], s.Slice}
+	if rank >= whole {
+		turn.Slice /= 2
+	}
+	return turn
+}
+
+const (
+	again = 3 // how many parts have had their turn when the nearest comes again
+	whole = 2 // how many of the nearest have a whole slice
+)
 
 // LanesOf lists those of a scenario's sequences that belong to one of its
 // parts: all of them if it has none.

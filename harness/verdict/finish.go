@@ -72,9 +72,10 @@ func (j *judge) finish() {
 	slices.SortStableFunc(v.Findings, inOrder)
 	v.Rules, v.Waits = j.tally(), j.waitsTally()
 	v.Calls = calls.NewTally(j.calls, calls.Funcs(j.record.Case.Machine))
+	v.Reach = j.reach()
 	v.Overlap = j.overlaps.Table()
 	v.Why = j.doubts()
-	found := slices.ContainsFunc(v.Findings, func(f Finding) bool { return f.Known == "" })
+	found := slices.ContainsFunc(v.Findings, unexplained)
 	if why := j.shortfall(); why != "" && !found {
 		v.Why = append(v.Why, why)
 	}
@@ -87,6 +88,9 @@ func (j *judge) finish() {
 		v.Status = Clean
 	}
 }
+
+// unexplained reports whether no known issue explains a finding.
+func unexplained(f Finding) bool { return f.Known == "" }
 
 // inOrder puts what nothing explains first, and then what came first.
 func inOrder(a, b Finding) int {

@@ -52,6 +52,13 @@ func Join(parts []Part) *Verdict {
 			all.Workloads[name] += rounds
 		}
 	}
+	together := joinCycles(parts)
+	all.Findings = append(all.Findings, together...)
+	slices.SortStableFunc(all.Findings, func(a, b Finding) int { return cmp.Compare(a.Known, b.Known) })
+	if slices.ContainsFunc(together, unexplained) {
+		statuses = append(statuses, Found)
+	}
+	all.Reach = joinReach(parts)
 	all.Status, all.Overlap = Merge(statuses...), overlap.Join(overlaps...)
 	return all
 }

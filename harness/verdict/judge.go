@@ -19,6 +19,7 @@ import (
 	"plugstorm/harness/overlap"
 	"plugstorm/harness/schedule"
 	"plugstorm/harness/splat"
+	"plugstorm/harness/waitgraph"
 )
 
 // Judge reads a run's record and says what it showed.
@@ -48,6 +49,7 @@ func Begin(set *known.Set) *Hearing {
 		found:    map[sightingKey]int{},
 		excused:  map[excuseKey]bool{},
 		overlaps: overlap.NewCounter(),
+		together: waitgraph.NewUnion(), predicted: map[string]bool{},
 	}}
 }
 
@@ -92,6 +94,9 @@ type judge struct {
 
 	overlaps *overlap.Counter
 	calls    []calls.Result
+
+	together  *waitgraph.Union // what all guests have told of their waits
+	predicted map[string]bool  // identities of predicted deadlocks
 
 	sightings []func() // what events showed, to be filed in their order
 }
@@ -334,22 +339,28 @@ func (j *judge) add(number int, at time.Duration, f splat.Finding) bool {
 	if j.guest(number).disowned || j.excuse(number, at, f) {
 		return false
 	}
-	key, reason := sightingKey{identity: f.Identity}, ""
-	if issue, ok := j.match(f); ok {
-		key.known, reason = issue.ID, issue.Reason
-	}
+	finding := j.filed(f)
+	key := sightingKey{f.Identity, finding.Known}
 	if i, ok := j.found[key]; ok {
 		j.verdict.Findings[i].Sightings++
 		return true
 	}
 	j.found[key] = len(j.verdict.Findings)
 	g := j.guest(number)
-	finding := Finding{Finding: f, Known: key.known, Reason: reason, Guest: number, At: at - g.Start, Steps: g.inFlight(at), Sightings: 1}
+	finding.Guest, finding.At, finding.Steps, finding.Sightings = number, at-g.Start, g.inFlight(at), 1
 	if g.up != 0 {
 		finding.AtAgent = at - g.up
 	}
 	j.verdict.Findings = append(j.verdict.Findings, finding)
 	return true
+}
+
+// filed names the known issue that a complaint matches.
+func (j *judge) filed(f splat.Finding) Finding {
+	if issue, ok := j.match(f); ok {
+		return Finding{Finding: f, Known: issue.ID, Reason: issue.Reason}
+	}
+	return Finding{Finding: f}
 }
 
 // inFlight lists the steps that were going on at a time.

@@ -18,6 +18,10 @@ import (
 type Waits struct {
 	Guests int      `json:"guests"` // that told who waits for whom
 	Why    []string `json:"why"`    // why a guest wasn't looked at, or not in full
+
+	// For Join.
+	together *waitgraph.Union
+	file     func(splat.Finding) Finding // names the known issue that a finding matches
 }
 
 // A waitTrace is what a guest said of who waits for whom.
@@ -27,15 +31,16 @@ type waitTrace struct {
 	why  string // why it wasn't looked at, or not in full
 }
 
-// waits judges what a guest's waits add up to. Its records repeat each other:
-// each cycle counts once, when the first one showed it.
+// waits judges what a guest's waits add up to, by themselves and with those of the
+// guests before. Its records repeat each other: each cycle counts once, when the
+// first one showed it.
 func (j *judge) waits(e history.Event) {
 	w := &j.guest(e.Guest).waits
 	record, err := waitgraph.Read([]byte(e.Text))
-	var cycles []waitgraph.Cycle
 	var notes *waitgraph.Notes
+	var order *waitgraph.Order
 	if err == nil {
-		cycles, notes, err = record.Judge()
+		notes, order, err = record.Parse()
 	}
 	if err != nil {
 		j.fault(e.At, fmt.Sprintf("guest %d: what it says of its waits can't be read: %v", e.Guest, err), "look at its waits event in "+history.File)
@@ -46,13 +51,44 @@ func (j *judge) waits(e history.Event) {
 	}
 	w.told = w.told || notes != nil
 	w.why = doubtWaits(record, notes)
-	for _, c := range cycles {
+	if notes == nil {
+		return
+	}
+	for _, c := range waitgraph.Find(notes, order) {
 		f := splat.WaitCycle(c)
 		if !w.seen[f.Identity] {
-			w.seen[f.Identity] = true
+			w.seen[f.Identity], j.predicted[f.Identity] = true, true
 			j.sight(e, f)
 		}
 	}
+	j.together.Add(fmt.Sprintf("guest %d", e.Guest), notes, order)
+	for _, c := range j.together.Cycles() {
+		if f := splat.WaitCycle(c); !j.predicted[f.Identity] {
+			j.predicted[f.Identity] = true
+			j.sightTogether(e, f)
+		}
+	}
+}
+
+// sightTogether files what no guest has seen all of. What one says that went on
+// from a damaged snapshot may be part of it: then none of that counts.
+func (j *judge) sightTogether(e history.Event, f splat.Finding) {
+	j.sightings = append(j.sightings, func() {
+		if !j.damagedWaits() {
+			j.add(e.Guest, e.At, f)
+		}
+	})
+}
+
+// damagedWaits reports whether a guest whose findings don't count has told of its
+// waits.
+func (j *judge) damagedWaits() bool {
+	for _, g := range j.guests {
+		if g.disowned && g.waits.told {
+			return true
+		}
+	}
+	return false
 }
 
 // doubtWaits says what is incomplete about a guest's notes; "" if nothing is.
@@ -78,7 +114,10 @@ func doubtWaits(r waitgraph.Record, n *waitgraph.Notes) string {
 
 // waitsTally adds up how far the guests were looked at.
 func (j *judge) waitsTally() *Waits {
-	all := Waits{Why: []string{}}
+	all := Waits{Why: []string{}, together: j.together, file: j.filed}
+	if j.damagedWaits() {
+		all.together = waitgraph.NewUnion()
+	}
 	asked := false
 	for _, number := range slices.Sorted(maps.Keys(j.guests)) {
 		w := j.guests[number].waits
@@ -115,4 +154,37 @@ func joinWaits(parts []Part) *Waits {
 		}
 	}
 	return all
+}
+
+// joinCycles lists the predicted deadlocks that no slot has seen all of. Each is
+// filed with the last guest of the slot that brought what was missing.
+func joinCycles(parts []Part) []Finding {
+	predicted := map[string]bool{}
+	for _, p := range parts {
+		for _, f := range p.Verdict.Findings {
+			predicted[f.Identity] = true
+		}
+	}
+	var found []Finding
+	together := waitgraph.NewUnion()
+	for _, p := range parts {
+		w := p.Verdict.Waits
+		if w == nil || w.together == nil || len(p.Verdict.Guests) == 0 {
+			continue
+		}
+		together.Join(w.together, fmt.Sprintf("slot %d ", p.Slot))
+		last := p.Verdict.Guests[len(p.Verdict.Guests)-1]
+		for _, c := range together.Cycles() {
+			f := splat.WaitCycle(c)
+			if predicted[f.Identity] {
+				continue
+			}
+			predicted[f.Identity] = true
+			filed := w.file(f)
+			filed.Slot, filed.Slots, filed.Guest = p.Slot, []int{p.Slot}, last.Number
+			filed.At, filed.AtAgent, filed.Steps, filed.Sightings = last.Life, last.Life-last.Boot, []string{}, 1
+			found = append(found, filed)
+		}
+	}
+	return found
 }

@@ -77,3 +77,53 @@ func TestWaits(t *testing.T) {
 		t.Errorf("of nonsense: %+v", v.Faults)
 	}
 }
+
+// TestWaitsTogether: what two guests have seen half of each is a finding of the one
+// that saw the second half, and one of two slots that saw one each. What a damaged
+// guest says counts for nobody.
+func TestWaitsTogether(t *testing.T) {
+	order := waitgraph.Header + "\nclass 1 L mem_hotplug_lock\nkey L mem_hotplug_lock+0x0/0x80\n"
+	halves := []waitgraph.Record{{Waits: noted, Order: order}, {Waits: waitgraph.Header + "\ndebug_locks 1\nlost takes=0 waits=0 works=0\n" + taken, Order: order}}
+	told := func(guest int, r waitgraph.Record) history.Event {
+		e := waitsEvent(t, r)
+		e.Guest = guest
+		return e
+	}
+	v := clean().guest(2, 61).at(62, told(1, halves[0])).at(63, told(2, halves[1])).at(64, told(2, halves[1])).judge()
+	if len(v.Findings) != 1 || v.Findings[0].Guest != 2 || v.Findings[0].Sightings != 1 || v.Status != verdict.Found {
+		t.Fatalf("%+v", v.Findings)
+	}
+	if text := v.Findings[0].Explain; !strings.Contains(text, "in guest 1 ") || !strings.Contains(text, "in guest 2,") {
+		t.Error(text)
+	}
+	damaged := history.Event{Type: history.Snapshot, Guest: 1, Disowned: true}
+	if v := clean().guest(2, 61).at(62, told(1, halves[0])).at(63, told(2, halves[1])).at(64, damaged).judge(); len(v.Findings) != 0 {
+		t.Errorf("with a damaged guest: %+v", v.Findings)
+	}
+
+	slots := func(records ...*record) *verdict.Verdict {
+		var parts []verdict.Part
+		for i, r := range records {
+			parts = append(parts, verdict.Part{Slot: i + 1, Verdict: r.judge()})
+		}
+		return verdict.Join(parts)
+	}
+	for name, tt := range map[string]struct {
+		joined   *verdict.Verdict
+		findings int
+	}{
+		"a half each":     {slots(clean().at(20, told(1, halves[0])), clean().at(20, told(1, halves[1]))), 1},
+		"the same half":   {slots(clean().at(20, told(1, halves[0])), clean().at(20, told(1, halves[0]))), 0},
+		"damaged":         {slots(clean().at(20, told(1, halves[0])).at(21, damaged), clean().at(20, told(1, halves[1]))), 0},
+		"one has it all":  {slots(clean().at(20, told(1, halves[0])), clean().at(20, told(1, waitgraph.Record{Waits: noted + taken, Order: order}))), 1},
+		"one left no log": {verdict.Join([]verdict.Part{{Slot: 1, Verdict: verdict.Lost("gone")}, {Slot: 2, Verdict: clean().at(20, told(1, halves[0])).judge()}}), 0},
+	} {
+		v := tt.joined
+		if len(v.Findings) != tt.findings || tt.findings > 0 && (v.Status != verdict.Found || v.Findings[0].Slot != 2 || v.Findings[0].Guest != 1) {
+			t.Errorf("%s: %s %+v", name, v.Status, v.Findings)
+		}
+		if name == "a half each" && !strings.Contains(v.Findings[0].Explain, "in slot 1 guest 1 ") {
+			t.Error(v.Findings[0].Explain)
+		}
+	}
+}

@@ -32,12 +32,9 @@ type Cycle struct {
 	names map[string]string
 }
 
-// Find finds the cycles. The order may be nil: then only those are found in which
-// WHO takes a lock that the waiter holds.
+// Find finds the cycles; of an empty order those in which WHO takes a lock that the
+// waiter holds.
 func Find(n *Notes, o *Order) []Cycle {
-	if o == nil {
-		o = &Order{}
-	}
 	s := search{notes: n, order: o, names: map[string]string{}}
 	maps.Copy(s.names, n.Names)
 	for _, t := range n.Takes {
@@ -46,10 +43,14 @@ func Find(n *Notes, o *Order) []Cycle {
 	for key, name := range o.Names {
 		s.names[key] = name
 	}
+	takes := map[string][]Take{}
+	for _, t := range n.Takes {
+		takes[t.Who] = append(takes[t.Who], t)
+	}
 	best := map[string]Cycle{}
 	for _, w := range n.Waits {
-		for _, t := range n.Takes {
-			if t.Who != w.Who || gated(w, t) || onBehalf(t) {
+		for _, t := range takes[w.Who] {
+			if gated(w, t) || onBehalf(t) {
 				continue
 			}
 			for _, c := range s.cycles(w, t) {
@@ -92,13 +93,17 @@ func gated(w Wait, t Take) bool { return kept(w.Held, t.Held, t.Key) }
 func kept(waiter, gates []Held, but string) bool {
 	return slices.ContainsFunc(gates, func(gate Held) bool {
 		return gate.Key != but && gate.Instance != "" && slices.ContainsFunc(waiter, func(h Held) bool {
-			return h.Key == gate.Key && h.Instance == gate.Instance && (h.Write || gate.Write)
+			return h.Key == gate.Key && h.Instance != "" && !different(h.Instance, gate.Instance) && (h.Write || gate.Write)
 		})
 	})
 }
 
+// oneEach is the instance of a class that every guest had one of: whether they are
+// the same object of the kernel's, their addresses don't tell.
+const oneEach = "*"
+
 // different reports whether two instances are known not to be one.
-func different(a, b string) bool { return a != "" && b != "" && a != b }
+func different(a, b string) bool { return a != "" && b != "" && a != b && a != oneEach && b != oneEach }
 
 type search struct {
 	notes *Notes
@@ -148,13 +153,14 @@ func (s *search) cycles(w Wait, t Take) []Cycle {
 // seen, can block the one who takes it: WHO first, then a task of whom only the
 // order is known. It can't if the waiter has what the holder needs first.
 func (s *search) blocks(key string, w Wait, t Take, first bool, e Edge) (queued []string, ok bool) {
+	written := s.written(key, w)
 	switch {
-	case e.byWriter():
-		return nil, s.written(key, w)
-	case first && t.Write:
+	case e.byWriter() && written || e.byReader() && first && t.Write:
 		return nil, true
+	case e.byReader():
+		return []string{key}, written
 	}
-	return []string{key}, s.written(key, w)
+	return nil, false
 }
 
 // written reports whether somebody may take a lock to write, or queue for it, while
@@ -171,7 +177,7 @@ func (s *search) close(w Wait, h Held, t Take, at step) (Cycle, bool) {
 	if annotation(c.name(h.Key)) || direct && different(h.Instance, t.Instance) {
 		return Cycle{}, false
 	}
-	if direct && h.Instance == t.Instance && h.Instance != "" {
+	if direct && h.Instance == t.Instance && h.Instance != "" && h.Instance != oneEach {
 		c.Alike = false
 	} else {
 		c.Alike = !s.single(h)
@@ -187,7 +193,7 @@ func (s *search) close(w Wait, h Held, t Take, at step) (Cycle, bool) {
 
 // single reports whether all that was seen of a lock's class is one instance.
 func (s *search) single(h Held) bool {
-	if h.Instance == "" {
+	if h.Instance == "" || h.Instance == oneEach {
 		return false
 	}
 	same := func(all []Held) bool {

@@ -28,6 +28,16 @@ const (
 
 var order = said("class 1 L mem_hotplug_lock", "class 2 M rwsem#3", "class 3 X mutex", "edge 2 3 f", "edge 3 1 f")
 
+// judged finds the cycles in a record that has notes.
+func judged(t *testing.T, r Record) ([]Cycle, *Notes) {
+	t.Helper()
+	n, o, err := r.Parse()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Find(n, o), n
+}
+
 func TestFind(t *testing.T) {
 	for name, c := range map[string]struct {
 		waits []string
@@ -60,13 +70,13 @@ func TestFind(t *testing.T) {
 		"a removed file's own lock": {[]string{on, "wait remove kernfs:K n=1 inst=1 many=0 held=L:w:l name=memory12 stack=kernfs_drain", "take kernfs:K key=L mode=r n=1 inst=l many=0 at=compact_store held=K:rt:k lock=mem_hotplug_lock"}, "", []string{"waitcycle: remove attribute memory#: mem_hotplug_lock"}, "a user of attribute memory# takes"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, err := NewRecord(said(c.waits...), c.order)
+			r, err := NewRecord(said(c.waits...), c.order, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			cycles, notes, err := r.Judge()
-			if err != nil || notes.Bad != 0 {
-				t.Fatalf("%d bad lines, %v", notes.Bad, err)
+			cycles, notes := judged(t, r)
+			if notes.Bad != 0 {
+				t.Fatalf("%d bad lines", notes.Bad)
 			}
 			var got []string
 			for _, c := range cycles {
@@ -98,9 +108,9 @@ func TestRecorded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cycles, notes, err := r.Judge()
-		if err != nil || notes.Bad != 0 || notes.Lost != 0 || !notes.DebugLocks {
-			t.Fatalf("%+v, %v", notes, err)
+		cycles, notes := judged(t, r)
+		if notes.Bad != 0 || notes.Lost != 0 || !notes.DebugLocks {
+			t.Fatalf("%+v", notes)
 		}
 		var got []string
 		for _, c := range cycles {
@@ -116,15 +126,15 @@ func TestRecorded(t *testing.T) {
 func TestTrimmed(t *testing.T) {
 	waits := said(on, stopL, takeM, "writer M held=- rwsem", "writer X held=- mutex", "writer Y held=- other")
 	full := strings.TrimSuffix(order, "\n") + "\nclass 4 Y other\nedge 1 4 f\n"
-	r, err := NewRecord(waits, full)
+	r, err := NewRecord(waits, full, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(r.Waits, "other") || strings.Contains(r.Order, "edge 1 4") {
 		t.Errorf("kept %s%s", r.Waits, r.Order)
 	}
-	trimmed, _, _ := r.Judge()
-	all, _, _ := Record{Waits: waits, Order: full}.Judge()
+	trimmed, _ := judged(t, r)
+	all, _ := judged(t, Record{Waits: waits, Order: full})
 	if len(trimmed) != 1 || len(all) != 1 || trimmed[0].Chain() != all[0].Chain() {
 		t.Errorf("%d cycles of %d", len(trimmed), len(all))
 	}
@@ -151,22 +161,25 @@ func TestUntrusted(t *testing.T) {
 	}
 	if r, err := Read([]byte(`{}`)); err != nil {
 		t.Error(err)
-	} else if cycles, notes, err := r.Judge(); cycles != nil || notes != nil || err != nil {
-		t.Errorf("an empty record: %v, %v, %v", cycles, notes, err)
+	} else if notes, _, err := r.Parse(); notes != nil || err != nil {
+		t.Errorf("an empty record: %v, %v", notes, err)
 	}
 }
 
 func FuzzJudge(f *testing.F) {
 	f.Add(said(on, stopL, takeL, takeM), order)
 	f.Fuzz(func(t *testing.T, waits, order string) {
-		r, err := NewRecord(waits, order)
+		r, err := NewRecord(waits, order, nil)
 		if err != nil {
 			return
 		}
-		cycles, _, err := r.Judge()
+		n, o, err := r.Parse()
 		if err != nil {
 			t.Fatal(err)
 		}
+		u := NewUnion()
+		u.Add("guest 1", n, o)
+		cycles := append(Find(n, o), u.Cycles()...)
 		if _, err := json.Marshal(cycles); err != nil {
 			t.Fatal(err)
 		}

@@ -3,7 +3,7 @@
 // Package waitgraph predicts deadlocks by waits that lockdep can't see: for a
 // kernel thread to stop or to be made, for a work item, for the users of a sysfs
 // file. It puts together what the kernel module plugstorm_waits
-// (workloads/kmod/plugstorm_waits.c) has seen apart from each other: somebody
+// (workloads/kmod/plugstorm_waits) has seen apart from each other: somebody
 // waited for WHO under a lock, and WHO takes that lock, or one whose holders wait
 // for it. It is pure: the guest's texts in, cycles out.
 //
@@ -50,7 +50,7 @@ type Held struct {
 	Key      string
 	Write    bool
 	Tried    bool   // it was got by a trylock: its taker never waits for it
-	Instance string // "": not always the same
+	Instance string // "": not always the same; oneEach
 }
 
 // A Take says that WHO has taken a lock, waiting for it if need be.
@@ -63,6 +63,8 @@ type Take struct {
 	Instance string // "": not always the same
 	At       string // the function that took it; "": not always the same place
 	Held     []Held // every time
+
+	Guests []string // of a Union's: in which guests, some of them; Count is the first one's
 }
 
 // A Wait says that somebody has waited for WHO.
@@ -74,6 +76,8 @@ type Wait struct {
 	Name     string // of the kernfs file
 	Held     []Held
 	Stack    []string // of the first time, innermost first
+
+	Guests []string // as a Take's
 }
 
 // Notes are what the module has seen.
@@ -99,10 +103,18 @@ type Edge struct {
 // (kernel/locking/lockdep.c calc_dep: DEP_ER_BIT, DEP_EN_BIT).
 func (e Edge) byWriter() bool { return e.Dep&0b1010 != 0 }
 
+// byReader reports the same of one who had it to read.
+func (e Edge) byReader() bool { return e.Dep&0b0101 != 0 }
+
 // An Order is lockdep's graph.
 type Order struct {
-	Names map[string]string // of classes, with their numbers, by key
-	Next  map[string][]Edge // by key
+	Names   map[string]string // of classes, with their numbers, by key
+	Symbols map[string]string // of what has one at its key: another boot of the kernel has the same there
+	Next    map[string][]Edge // by key
+}
+
+func newOrder() *Order {
+	return &Order{Names: map[string]string{}, Symbols: map[string]string{}, Next: map[string][]Edge{}}
 }
 
 // lines returns the lines below the header of an answer.
@@ -219,11 +231,17 @@ func ParseOrder(text string) (*Order, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &Order{Names: map[string]string{}, Next: map[string][]Edge{}}
+	o := newOrder()
 	keys := map[string]string{}
 	var edges [][]string
 	for _, line := range all {
 		words := strings.SplitN(line, " ", 4)
+		if key, symbol, ok := keyLine(line); ok {
+			if len(o.Symbols) < maxClasses && plain(line) && !strings.HasPrefix(symbol, "0x") {
+				o.Symbols[key] = symbol
+			}
+			continue
+		}
 		switch {
 		case len(words) != 4 || !plain(line):
 		case words[0] == "class" && len(keys) < maxClasses:
@@ -240,6 +258,13 @@ func ParseOrder(text string) (*Order, error) {
 		}
 	}
 	return o, nil
+}
+
+// keyLine reads "key KEY SYMBOL", whose symbol may be of several words.
+func keyLine(line string) (key, symbol string, ok bool) {
+	rest, ok := strings.CutPrefix(line, "key ")
+	key, symbol, found := strings.Cut(strings.TrimRight(rest, "\n"), " ")
+	return key, symbol, ok && found
 }
 
 // instance reads inst and many; "" if there are several, or none.

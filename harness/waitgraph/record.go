@@ -18,9 +18,9 @@ type Record struct {
 	Order string `json:"order,omitempty"` // of the file order what matters to it
 }
 
-// NewRecord keeps what matters of the module's answers: an order can be an
-// empty text, for none.
-func NewRecord(waits, order string) (Record, error) {
+// NewRecord keeps what matters of the module's answers, to themselves and to what
+// other guests have seen (nil: nobody): an order can be an empty text, for none.
+func NewRecord(waits, order string, others *Union) (Record, error) {
 	n, err := ParseNotes(waits)
 	if err != nil {
 		return Record{}, err
@@ -33,8 +33,9 @@ func NewRecord(waits, order string) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	r.Order = trim(order, n, o)
-	r.Waits = trimWriters(waits, n, o)
+	named, between := matter([]*Notes{n, others.known()}, o)
+	r.Order = trim(order, named, between)
+	r.Waits = trimWriters(waits, named, between)
 	return r, nil
 }
 
@@ -45,22 +46,18 @@ func Read(text []byte) (Record, error) {
 	return r, err
 }
 
-// Judge finds the cycles in a record. The notes are nil if it has none.
-func (r Record) Judge() ([]Cycle, *Notes, error) {
+// Parse reads what the module said: no notes if it said nothing, and an empty
+// order if that isn't known.
+func (r Record) Parse() (*Notes, *Order, error) {
 	if r.Waits == "" {
-		return nil, nil, nil
+		return nil, newOrder(), nil
 	}
 	n, err := ParseNotes(r.Waits)
-	if err != nil {
-		return nil, nil, err
+	if err != nil || r.Order == "" {
+		return n, newOrder(), err
 	}
-	var o *Order
-	if r.Order != "" {
-		if o, err = ParseOrder(r.Order); err != nil {
-			return nil, nil, err
-		}
-	}
-	return Find(n, o), n, nil
+	o, err := ParseOrder(r.Order)
+	return n, o, err
 }
 
 // within lists the classes that are at most so many edges away from some.
@@ -83,20 +80,23 @@ func within(next map[string][]string, from map[string]bool, edges int) map[strin
 	return reached
 }
 
-// matter lists the classes that are named in the notes, and those that stand on
-// a way from what somebody takes to what a waiter holds.
-func matter(n *Notes, o *Order) (named, between map[string]bool) {
+// matter lists the classes that are named in notes, and those that stand on a
+// way from what somebody takes to what a waiter holds.
+func matter(all []*Notes, o *Order) (named, between map[string]bool) {
 	takes, ends := map[string]bool{}, map[string]bool{}
 	named = map[string]bool{}
-	for _, t := range n.Takes {
-		takes[t.Key], named[t.Key] = true, true
-		for _, h := range t.Held {
-			named[h.Key] = true
+	for _, n := range all {
+		for _, t := range n.Takes {
+			takes[t.Key], named[t.Key], named[kernfsKey(t.Who)] = true, true, true
+			for _, h := range t.Held {
+				named[h.Key] = true
+			}
 		}
-	}
-	for _, w := range n.Waits {
-		for _, h := range w.Held {
-			ends[h.Key], named[h.Key] = true, true
+		for _, w := range n.Waits {
+			named[kernfsKey(w.Who)] = true
+			for _, h := range w.Held {
+				ends[h.Key], named[h.Key] = true, true
+			}
 		}
 	}
 	forward, backward := map[string][]string{}, map[string][]string{}
@@ -117,11 +117,13 @@ func matter(n *Notes, o *Order) (named, between map[string]bool) {
 }
 
 // trim leaves out of an order what is on no way.
-func trim(order string, n *Notes, o *Order) string {
-	named, between := matter(n, o)
+func trim(order string, named, between map[string]bool) string {
 	keys := map[string]string{}
 	var kept []string
 	for line := range strings.Lines(order) {
+		if key, symbol, ok := keyLine(line); ok && (named[key] || between[key]) && !strings.HasPrefix(symbol, "0x") {
+			kept = append(kept, line)
+		}
 		words := strings.SplitN(strings.TrimRight(line, "\n"), " ", 4)
 		if len(words) != 4 {
 			continue
@@ -142,8 +144,7 @@ func trim(order string, n *Notes, o *Order) string {
 }
 
 // trimWriters leaves out of the notes who writes what doesn't matter.
-func trimWriters(waits string, n *Notes, o *Order) string {
-	named, between := matter(n, o)
+func trimWriters(waits string, named, between map[string]bool) string {
 	kept := slices.DeleteFunc(slices.Collect(strings.Lines(waits)), func(line string) bool {
 		words := strings.Fields(line)
 		return len(words) > 1 && words[0] == "writer" && !named[words[1]] && !between[words[1]]

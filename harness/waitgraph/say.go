@@ -5,6 +5,7 @@ package waitgraph
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -37,10 +38,14 @@ func (c Cycle) who() string {
 // name of a class; the number that tells it from others of the same name differs
 // from boot to boot.
 func (c Cycle) name(key string) string {
-	if name, ok := c.names[key]; ok {
-		return classRE.ReplaceAllString(name, "")
+	name, ok := c.names[key]
+	if !ok {
+		name, ok = strings.CutPrefix(key, nameOnly)
 	}
-	return "a lock"
+	if !ok || name == "" {
+		return "a lock"
+	}
+	return unnumbered(name)
 }
 
 // Title says what is predicted, without numbers.
@@ -96,13 +101,14 @@ func (c Cycle) list(all []Held) string {
 func (c Cycle) Chain() string {
 	var b strings.Builder
 	subject := c.subject()
-	fmt.Fprintf(&b, "Predicted, nothing hangs: the parts were seen at different times. A %s %s, which waits for it, was seen %d times under %s. ",
-		kinds[c.Wait.Kind].what, c.who(), c.Wait.Count, c.list(c.Wait.Held))
+	fmt.Fprintf(&b, "Predicted, nothing hangs: the parts were seen at different times. A %s %s, which waits for it, was seen %d times%s under %s. ",
+		kinds[c.Wait.Kind].what, c.who(), c.Wait.Count, in(c.Wait.Guests), c.list(c.Wait.Held))
 	where := ""
 	if c.Take.At != "" {
 		where = " in " + c.Take.At
 	}
-	fmt.Fprintf(&b, "Elsewhere, %s takes %s (%s)%s, seen %d times, under %s. ", subject, c.name(c.Take.Key), mode(c.Take.Write), where, c.Take.Count, c.list(c.Take.Held))
+	fmt.Fprintf(&b, "Elsewhere, %s takes %s (%s)%s, seen %d times%s, under %s. ",
+		subject, c.name(c.Take.Key), mode(c.Take.Write), where, c.Take.Count, in(c.Take.Guests), c.list(c.Take.Held))
 	for i := 1; i < len(c.Path); i++ {
 		fmt.Fprintf(&b, "Others take %s under %s. ", c.name(c.Path[i]), c.name(c.Path[i-1]))
 	}
@@ -111,9 +117,23 @@ func (c Cycle) Chain() string {
 		fmt.Fprintf(&b, " That takes one party more, a writer that queues for %s between two readers; writers of it were seen.", c.name(key))
 	}
 	if c.Alike {
-		fmt.Fprintf(&b, " Several locks of class %s were seen: it is not known that they mean the same one.", c.name(c.Lock.Key))
+		fmt.Fprintf(&b, " There may be several locks of class %s: it is not known that they mean the same one.", c.name(c.Lock.Key))
 	}
 	return b.String()
+}
+
+// in names the guests of the run in which something was seen.
+func in(guests []string) string {
+	switch {
+	case len(guests) == 0:
+		return ""
+	case len(guests) == maxGuests:
+		guests = append(slices.Clone(guests[:maxGuests-1]), "others")
+	}
+	if len(guests) == 1 {
+		return " in " + guests[0]
+	}
+	return " in " + guests[0] + " (and in " + strings.Join(guests[1:], ", ") + ")"
 }
 
 // subject is who takes the lock.

@@ -56,25 +56,17 @@
 #include <linux/objtool.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
-#include <linux/sched/task_stack.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
-#include <linux/stacktrace.h>
 #include <linux/string.h>
 #include <linux/tracepoint.h>
 #include <linux/uaccess.h>
 #include <linux/utsname.h>
 #include <linux/version.h>
 
-/* powerpc of 6.1 lacks the API; its ABI passes the first argument in r3. */
-#ifdef CONFIG_HAVE_FUNCTION_ARG_ACCESS_API
-#define fail_first_argument(regs) regs_get_kernel_argument(regs, 0)
-#elif defined(CONFIG_PPC64)
-#define fail_first_argument(regs) ((regs)->gpr[3])
-#endif
+#include "plugstorm_probe.h"
 
-#if !defined(CONFIG_KPROBES) || !defined(CONFIG_KALLSYMS) || !defined(CONFIG_STACKTRACE) || \
-	!(defined(CONFIG_X86_64) || defined(CONFIG_PPC64))
+#if !defined(PS_PROBES) || !defined(CONFIG_KALLSYMS) || !(defined(CONFIG_X86_64) || defined(CONFIG_PPC64))
 
 /* The module builds everywhere and says by its error that it can't do it. */
 static int __init fail_init(void)
@@ -140,62 +132,16 @@ static void fail_return(struct pt_regs *regs)
 }
 #endif
 
-/*
- * Return addresses, from the innermost. The function hasn't made a frame yet.
- * With frame pointers and on powerpc they stand in the frames before; elsewhere
- * the unwinder has to find them, trap and all.
- */
-#if defined(CONFIG_PPC64) || defined(CONFIG_FRAME_POINTER)
-static __no_sanitize_address unsigned int fail_stack(struct pt_regs *regs, unsigned long *frame)
-{
-	unsigned long low = (unsigned long)task_stack_page(current), high = low + THREAD_SIZE;
-	unsigned int n = 0;
-#ifdef CONFIG_PPC64
-	unsigned long sp = regs->gpr[1];
-	const unsigned int saved = 2;	/* STACK_FRAME_LR_SAVE, of the frame before */
-
-	frame[n++] = regs->link;
-#else
-	unsigned long sp = regs->bp;
-	const unsigned int saved = 1;
-
-	frame[n++] = *(unsigned long *)kernel_stack_pointer(regs);
-#endif
-	while (n < FAIL_FRAMES && sp >= low && sp <= high - 4 * sizeof(long) && !(sp & 7)) {
-		unsigned long next = *(unsigned long *)sp;
-
-		if (next <= sp || next > high - 4 * sizeof(long))
-			break;
-		frame[n++] = ((unsigned long *)(IS_ENABLED(CONFIG_PPC64) ? next : sp))[saved];
-		sp = next;
-	}
-	return n;
-}
-#else
-static unsigned int fail_stack(struct pt_regs *regs, unsigned long *frame)
-{
-	unsigned long all[FAIL_FRAMES + 12];
-	unsigned int len = stack_trace_save(all, ARRAY_SIZE(all), 0), at, n = 0;
-
-	frame[n++] = *(unsigned long *)kernel_stack_pointer(regs);
-	for (at = 0; at < len && all[at] != frame[0]; at++)
-		;
-	while (++at < len && n < FAIL_FRAMES)
-		frame[n++] = all[at];
-	return n;
-}
-#endif
-
 static bool fail_concerned(const struct fail_call *c, struct pt_regs *regs)
 {
 	unsigned long frame[FAIL_FRAMES];
 	unsigned int i, n;
 
-	if (c->only && fail_first_argument(regs) != c->arg)
+	if (c->only && ps_argument(regs, 0) != c->arg)
 		return false;
 	if (!c->to)
 		return true;
-	n = fail_stack(regs, frame);
+	n = ps_callers(regs, frame, FAIL_FRAMES);
 	for (i = 0; i < n; i++)
 		if (frame[i] > c->from && frame[i] <= c->to)
 			return true;
@@ -218,7 +164,7 @@ static void fail_tell(struct irq_work *unused)
 	}
 }
 
-/* The probe prints nothing itself: see plugstorm_rules.c. */
+/* The probe prints nothing itself: see plugstorm_rules/report.c. */
 static DEFINE_IRQ_WORK(fail_work, fail_tell);
 
 static int fail_hit(struct kprobe *p, struct pt_regs *regs)
@@ -240,48 +186,7 @@ static int fail_hit(struct kprobe *p, struct pt_regs *regs)
 	return 1;
 }
 
-/*
- * A probe with a post handler is never jump-optimised (kernel/kprobes.c
- * optimize_kprobe), and may change where an ftrace-based one goes on
- * (__arm_kprobe_ftrace).
- */
-static void fail_after(struct kprobe *p, struct pt_regs *regs, unsigned long flags)
-{
-}
-
 /* ---- probes ---- */
-
-/*
- * What may follow a function's name: see plugstorm_rules.c; and _noprof, which
- * allocators are called since 6.10 (include/linux/alloc_tag.h).
- */
-static const char * const fail_suffixes[] = {
-	"", ".isra.0", ".constprop.0", ".constprop.1", ".isra.1", ".constprop.0.isra.0", ".isra.0.constprop.0", "_noprof",
-};
-
-/* Registers a probe at the first of a function's names that there is. */
-static int fail_register(struct kprobe *p, const char *name, char *symbol)
-{
-	kprobe_pre_handler_t pre = p->pre_handler;
-	kprobe_post_handler_t post = p->post_handler;
-	u32 flags = p->flags;
-	unsigned int i;
-	int err;
-
-	for (i = 0; i < ARRAY_SIZE(fail_suffixes); i++) {
-		snprintf(symbol, FAIL_NAME, "%s%s", name, fail_suffixes[i]);
-		memset(p, 0, sizeof(*p));
-		p->symbol_name = symbol;
-		p->pre_handler = pre;
-		p->post_handler = post;
-		p->flags = flags;
-		err = register_kprobe(p);
-		if (err != -ENOENT)
-			return err;
-	}
-	strscpy(symbol, name, FAIL_NAME);
-	return -ENOENT;
-}
 
 /* Finds a function's body, by a probe that is never armed. */
 static int fail_body(const char *name, unsigned long *from, unsigned long *to)
@@ -289,7 +194,7 @@ static int fail_body(const char *name, unsigned long *from, unsigned long *to)
 	struct kprobe probe = { .flags = KPROBE_FLAG_DISABLED };
 	char symbol[FAIL_NAME], text[KSYM_SYMBOL_LEN], *at;
 	unsigned long addr, offset, size;
-	int err = fail_register(&probe, name, symbol);
+	int err = ps_register(&probe, name, symbol, sizeof(symbol));
 
 	if (err)
 		return err;
@@ -330,9 +235,9 @@ static struct fail_call *fail_find(const char *name, const char *func, const cha
 	if (!c->error) {
 		strscpy(c->func, func, sizeof(c->func));
 		c->probe.pre_handler = fail_hit;
-		c->probe.post_handler = fail_after;
+		c->probe.post_handler = ps_after;
 		c->probe.flags = KPROBE_FLAG_DISABLED;
-		c->error = fail_register(&c->probe, c->func, c->symbol);
+		c->error = ps_register(&c->probe, c->func, c->symbol, sizeof(c->symbol));
 	}
 	fail_calls[fail_count] = c;
 	smp_store_release(&fail_count, fail_count + 1);
@@ -517,11 +422,10 @@ static atomic_t fail_leaves;
 /* One report: what comes after it has the same cause, and lockdep itself ends with its first. */
 static void fail_leaving(void *data, struct pt_regs *regs, long ret)
 {
-	int i, depth = READ_ONCE(current->lockdep_depth);
+	int i, depth = ps_depth();
 
 	if (likely(!depth) || !READ_ONCE(debug_locks) || current->lockdep_recursion || atomic_xchg(&fail_leaves, 1))
 		return;
-	depth = min_t(int, depth, MAX_LOCK_DEPTH);
 	/* As kernel/locking/lockdep.c lockdep_sys_exit. */
 	printk(KERN_WARNING "================================================\n");
 	printk(KERN_WARNING "WARNING: lock held when returning to user space!\n");

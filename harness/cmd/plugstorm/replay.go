@@ -105,7 +105,7 @@ func (a *app) recorded(p *plan, given *runFlags, dir string, number int) error {
 	if p.source, err = f.source(baselined); err != nil {
 		return err
 	}
-	p.rules, p.widen = h.Case.Rules, h.Case.Widen
+	p.rules, p.widen, p.focus, p.changed = h.Case.Rules, h.Case.Widen, h.Case.Focus, h.Case.Changed
 	p.vms = max(p.vms, min(h.Case.VMs, maxVMs))
 	if len(p.machines) == 0 {
 		p.seed = h.Case.Seed
