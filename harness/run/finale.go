@@ -30,14 +30,14 @@ const (
 // where the kernel complains or a task stands still. What comes of it is for the
 // guest's end to see.
 func (g *guest) finale() {
-	steps := g.finaleSteps()
+	// A step that the limit cuts off did not hang: nobody knows how it ended.
+	ctx, cancel := context.WithTimeoutCause(g.parent, g.vm.Deadline(finaleLimit), errTimeUp)
+	defer cancel()
+	steps := g.finaleSteps(ctx)
 	if len(steps) == 0 {
 		return
 	}
 	g.progress("finale")
-	// A step that the limit cuts off did not hang: nobody knows how it ended.
-	ctx, cancel := context.WithTimeoutCause(g.parent, g.vm.Deadline(finaleLimit), errTimeUp)
-	defer cancel()
 	var users sync.WaitGroup
 	g.startWorkloads(ctx, &users, g.scenario.Finale.Users)
 	users.Wait()
@@ -54,7 +54,7 @@ func (g *guest) finale() {
 }
 
 // finaleSteps are drawn, or what a replay's record has.
-func (g *guest) finaleSteps() []schedule.Step {
+func (g *guest) finaleSteps(ctx context.Context) []schedule.Step {
 	switch {
 	case g.scenario.Finale == nil:
 		return nil
@@ -62,7 +62,9 @@ func (g *guest) finaleSteps() []schedule.Step {
 		return schedule.RecordedFinale(g.cfg.Replay, g.number)
 	default:
 		lanes := schedule.LanesOf(g.lanes, g.cfg.Scenario, g.scenario)
-		return schedule.FinaleOf(g.scenario, lanes, g.cfg.Case.Seed, g.number, g.vm.Spec.AutoOnline)
+		return schedule.FinaleOf(g.scenario, lanes, g.cfg.Case.Seed, g.number, g.vm.Spec.AutoOnline, func(s *op.State) {
+			_ = s.Observe(ctx, g.vm) // else it goes by what the lane believes
+		})
 	}
 }
 

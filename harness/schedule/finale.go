@@ -3,7 +3,6 @@
 package schedule
 
 import (
-	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -18,7 +17,7 @@ import (
 // always has one.
 type Finale struct {
 	Steps int                // failing ones, at most; each kind once
-	Mix   []Weight           // of kinds that have something fail (op.Kind.Fails)
+	Mix   []Weight           // of kinds that have something fail (op.Kind.Fails), in the order in which they are done: what may succeed first
 	Users []op.WorkloadStart // run meanwhile, when all other workloads have been stopped: who would notice
 }
 
@@ -27,16 +26,19 @@ type Finale struct {
 const FinaleLane = "finale"
 
 // FinaleOf draws the finale of guest number n, from 1, from the seed and from
-// what its lanes have brought it to; autoOnline says whether it brings new memory
+// what is plugged and online: look has a lane's state say so, which otherwise is
+// what the lane believes. autoOnline says whether the guest brings new memory
 // online by itself. The lanes go on, in the next guest, as if there had been none.
-func FinaleOf(s *Scenario, lanes []*Sequence, seed int64, n int, autoOnline bool) []Step {
+func FinaleOf(s *Scenario, lanes []*Sequence, seed int64, n int, autoOnline bool, look func(*op.State)) []Step {
 	if s.Finale == nil {
 		return nil
 	}
 	r := laneRand(seed, fmt.Sprintf("%s %d", FinaleLane, n))
 	var states []*op.State
 	for _, q := range lanes {
-		states = append(states, q.state.Aside())
+		aside := q.state.Aside()
+		look(aside)
+		states = append(states, aside)
 	}
 	specs := append(firstDIMM(r, states, autoOnline), s.Finale.draw(r, states)...)
 	steps := make([]Step, len(specs))
@@ -46,20 +48,24 @@ func FinaleOf(s *Scenario, lanes []*Sequence, seed int64, n int, autoOnline bool
 	return steps
 }
 
-// draw draws the failing ops. Those that leave the guest at their failure come
-// last: the others may succeed, or wait for a failure that doesn't come.
+// draw draws the failing ops, and puts them into the order of the mix.
 func (f *Finale) draw(r *rand.Rand, states []*op.State) []op.Spec {
-	var drawn []op.Spec
+	drawn := map[*op.Kind]op.Op{}
 	left := slices.Clone(f.Mix)
 	for len(drawn) < f.Steps && len(left) > 0 {
 		i := pickWeight(r, left)
 		if o := drawFrom(r, left[i].Kind, states); o != nil {
-			drawn = append(drawn, op.Spec{Kind: left[i].Kind, Op: o})
+			drawn[left[i].Kind] = o
 		}
 		left = slices.Delete(left, i, i+1)
 	}
-	slices.SortStableFunc(drawn, func(a, b op.Spec) int { return -cmp.Compare(a.Kind.Fails, b.Kind.Fails) })
-	return drawn
+	var specs []op.Spec
+	for _, w := range f.Mix {
+		if o := drawn[w.Kind]; o != nil {
+			specs = append(specs, op.Spec{Kind: w.Kind, Op: o})
+		}
+	}
+	return specs
 }
 
 // firstDIMM plugs a DIMM if no lane has one: most of what fails is about its
