@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -24,16 +25,28 @@ func TestAftermath(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	c := &counter{n: 50, stop: sync.OnceFunc(func() {
-		cancel()
-		if f, err := os.OpenFile(stuck, os.O_RDWR, 0); err != nil {
-			t.Error(err)
-		} else {
-			f.Close()
+	defer cancel()
+	ended := make(chan struct{})
+	var side sync.WaitGroup
+	side.Go(func() { // lets go of who reads it, as often as it takes
+		<-ctx.Done()
+		for done := false; !done; {
+			if f, err := os.OpenFile(stuck, os.O_RDWR, 0); err == nil {
+				f.Close()
+			}
+			select {
+			case <-ended:
+				done = true
+			case <-time.After(time.Millisecond):
+			}
 		}
-	})}
+	})
 	a := aftermath{tree: tree, lists: [][]knob{{{"stuck", nil}}, {{"a", []string{"y"}}}}}
-	if err := a.run(ctx, agent.Params{Threads: 1}, c); err != nil || c.done.Load() < 50 {
+	c := &counter{n: 50, stop: cancel}
+	err := a.run(ctx, agent.Params{Threads: 1}, c)
+	close(ended)
+	side.Wait()
+	if err != nil || c.done.Load() < 50 {
 		t.Errorf("%d rounds, %v", c.done.Load(), err)
 	}
 	if text, err := tree.Text("a"); err != nil || text != "before" {

@@ -19,16 +19,16 @@ import (
 )
 
 var fragmenterOptions = map[string]int64{
-	"share":    40,  // of a node's free memory, in percent, that is taken and of which half is given back
-	"most_mib": 96,  // but not more than that
-	"hold_ms":  500, // how long the holes stay
-	"rest_ms":  300, // how long all of it is free
+	"share":    40,   // of a node's free memory, in percent, that is taken and of which most is given back
+	"most_mib": 64,   // but not more than that
+	"hold_ms":  500,  // how long the holes stay
+	"rest_ms":  1500, // how long all of it is free
 }
 
 // Fragmenter makes holes in a node's free memory.
 var Fragmenter = agent.Workloads.Register(&agent.Workload{
 	Name: "fragmenter",
-	Doc: "takes a share of a node's free memory page by page, of hot-added nodes too, gives every other page back (MADV_DONTNEED), and turns compaction_proactiveness up: " +
+	Doc: "takes a share of a node's free memory page by page, of hot-added nodes too, gives all but one page in sixteen back (MADV_DONTNEED), and turns compaction_proactiveness up: " +
 		"kcompactd of that node compacts, which it does only where free memory is fragmented, and offlining has pages to migrate; " +
 		"options share (percent of the node's free memory), most_mib (its bound), hold_ms (how long the holes stay), rest_ms (how long it is free)",
 	Options: fragmenterOptions,
@@ -40,6 +40,11 @@ var Fragmenter = agent.Workloads.Register(&agent.Workload{
 })
 
 type fragmenter struct{ tree sysfs.Tree }
+
+// holeEvery says which pages stay: one in so many. Any less than a huge page's
+// worth fragments what is between them (mm/vmstat.c extfrag_for_order), and the
+// fewer stay, the less there is to migrate.
+const holeEvery = 16
 
 // proactiveness, when written, has kcompactd of every node look at once whether
 // to compact (mm/compaction.c compaction_proactiveness_sysctl_handler). At 100 it
@@ -111,12 +116,12 @@ func nodeFree(meminfo string) int64 {
 }
 
 // holes takes memory of a node, unless no more than floor bytes are free of all,
-// and gives every other page back. It may have taken some of other nodes: nobody
+// and gives all but one page in holeEvery back. It may have taken some of other nodes: nobody
 // is killed when this one is full or goes away. What it returns is to be unmapped,
 // even with an error.
 func holes(ctx context.Context, node int, size, floor int64) ([]byte, error) {
 	page := os.Getpagesize()
-	size -= size % int64(2*page)
+	size -= size % int64(holeEvery*page)
 	if size <= 0 {
 		return nil, errIdle
 	}
@@ -132,8 +137,8 @@ func holes(ctx context.Context, node int, size, floor int64) ([]byte, error) {
 	if err != nil {
 		return pages, err
 	}
-	for at := 0; at < taken && ctx.Err() == nil; at += 2 * page {
-		if err := unix.Madvise(pages[at:at+page], unix.MADV_DONTNEED); err != nil {
+	for at := 0; at < taken && ctx.Err() == nil; at += holeEvery * page {
+		if err := unix.Madvise(pages[at:at+(holeEvery-1)*page], unix.MADV_DONTNEED); err != nil {
 			return pages, fmt.Errorf("MADV_DONTNEED: %w", err)
 		}
 	}
@@ -148,9 +153,17 @@ func touchAbove(ctx context.Context, pages []byte, floor int64) (taken int, err 
 		if err != nil || free <= floor+hogChunk {
 			return taken, err
 		}
-		next := min(taken+hogChunk, len(pages))
-		touch(pages[taken:next])
+		next := min(taken+max(hogChunk, holeEvery*os.Getpagesize()), len(pages))
+		populate(pages[taken:next])
 		taken = next
 	}
 	return taken, nil
+}
+
+// populate makes pages exist with one system call where the kernel has it (5.14):
+// a page fault each is slow under TCG.
+func populate(pages []byte) {
+	if unix.Madvise(pages, unix.MADV_POPULATE_WRITE) != nil {
+		touch(pages)
+	}
 }

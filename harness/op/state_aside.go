@@ -20,10 +20,3 @@ func (s *State) Aside() *State {
 	aside.decks = map[string]*calls.Deck{}
 	return &aside
 }
-
-// AllOffline says that no memory block of a DIMM is online.
-func (s *State) AllOffline() {
-	for _, b := range s.blocks(false) {
-		s.DIMMs[b.DIMM].Offline[b.Index] = true
-	}
-}

@@ -30,20 +30,21 @@ const (
 // where the kernel complains or a task stands still. What comes of it is for the
 // guest's end to see.
 func (g *guest) finale() {
-	steps := g.finaleSteps()
-	if len(steps) == 0 {
-		return
-	}
-	g.progress("finale")
 	// A step that the limit cuts off did not hang: nobody knows how it ended.
 	ctx, cancel := context.WithTimeoutCause(g.parent, g.vm.Deadline(finaleLimit), errTimeUp)
 	defer cancel()
+	next := g.finaleSteps(ctx)
+	step, ok := next()
+	if !ok {
+		return
+	}
+	g.progress("finale")
 	var users sync.WaitGroup
 	g.startWorkloads(ctx, &users, g.scenario.Finale.Users)
 	users.Wait()
 	before := g.seen.Load()
 	rest := func() bool { return op.Pause(ctx, g.vm.Deadline(finaleRest)) && g.seen.Load() == before }
-	for _, step := range steps {
+	for ; ok; step, ok = next() {
 		if !rest() || g.standsStill(ctx) {
 			return
 		}
@@ -53,16 +54,22 @@ func (g *guest) finale() {
 	rest()
 }
 
-// finaleSteps are drawn, or what a replay's record has.
-func (g *guest) finaleSteps() []schedule.Step {
-	switch {
-	case g.scenario.Finale == nil:
-		return nil
-	case g.cfg.Replay != nil:
-		return schedule.RecordedFinale(g.cfg.Replay, g.number)
-	default:
+// finaleSteps draws them, each when it is asked for, or takes them from a
+// replay's record.
+func (g *guest) finaleSteps(ctx context.Context) (next func() (schedule.Step, bool)) {
+	if g.cfg.Replay == nil {
 		lanes := schedule.LanesOf(g.lanes, g.cfg.Scenario, g.scenario)
-		return schedule.FinaleOf(g.scenario, lanes, g.cfg.Case.Seed, g.number, g.vm.Spec.AutoOnline)
+		drawn := schedule.NewFinale(g.scenario, lanes, g.cfg.Case.Seed, g.number)
+		return func() (schedule.Step, bool) {
+			return drawn.Next(func(s *op.State) { _ = s.Observe(ctx, g.vm) }) // else it goes by what the lane believes
+		}
+	}
+	recorded := schedule.RecordedFinale(g.cfg.Replay, g.number)
+	return func() (step schedule.Step, ok bool) {
+		if len(recorded) > 0 {
+			step, recorded, ok = recorded[0], recorded[1:], true
+		}
+		return step, ok
 	}
 }
 

@@ -3,7 +3,6 @@
 package schedule
 
 import (
-	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -18,7 +17,7 @@ import (
 // always has one.
 type Finale struct {
 	Steps int                // failing ones, at most; each kind once
-	Mix   []Weight           // of kinds that have something fail (op.Kind.Fails)
+	Mix   []Weight           // of kinds that have something fail (op.Kind.Fails), in the order in which they are done: what may succeed first
 	Users []op.WorkloadStart // run meanwhile, when all other workloads have been stopped: who would notice
 }
 
@@ -26,58 +25,83 @@ type Finale struct {
 // scenario's has its name.
 const FinaleLane = "finale"
 
-// FinaleOf draws the finale of guest number n, from 1, from the seed and from
-// what its lanes have brought it to; autoOnline says whether it brings new memory
-// online by itself. The lanes go on, in the next guest, as if there had been none.
-func FinaleOf(s *Scenario, lanes []*Sequence, seed int64, n int, autoOnline bool) []Step {
-	if s.Finale == nil {
-		return nil
-	}
-	r := laneRand(seed, fmt.Sprintf("%s %d", FinaleLane, n))
-	var states []*op.State
-	for _, q := range lanes {
-		states = append(states, q.state.Aside())
-	}
-	specs := append(firstDIMM(r, states, autoOnline), s.Finale.draw(r, states)...)
-	steps := make([]Step, len(specs))
-	for i, spec := range specs {
-		steps[i] = Step{Lane: FinaleLane, Index: i, Finale: n, Op: spec}
-	}
-	return steps
+// A FinaleDraw draws the steps of one guest's finale, each when its turn has come.
+type FinaleDraw struct {
+	lanes []*Sequence
+	guest int
+	rand  *rand.Rand
+	kinds []*op.Kind // to come
+	index int        // of the next step
 }
 
-// draw draws the failing ops. Those that leave the guest at their failure come
-// last: the others may succeed, or wait for a failure that doesn't come.
-func (f *Finale) draw(r *rand.Rand, states []*op.State) []op.Spec {
-	var drawn []op.Spec
-	left := slices.Clone(f.Mix)
-	for len(drawn) < f.Steps && len(left) > 0 {
-		i := pickWeight(r, left)
-		if o := drawFrom(r, left[i].Kind, states); o != nil {
-			drawn = append(drawn, op.Spec{Kind: left[i].Kind, Op: o})
+// NewFinale begins the finale of guest number n, from 1. Which kinds it has, the
+// seed and the guest's number say alone. The lanes go on, in the next guest, as if
+// there had been none.
+func NewFinale(s *Scenario, lanes []*Sequence, seed int64, n int) *FinaleDraw {
+	d := &FinaleDraw{lanes: lanes, guest: n, rand: laneRand(seed, fmt.Sprintf("%s %d", FinaleLane, n))}
+	if s.Finale != nil {
+		d.kinds = s.Finale.draw(d.rand)
+	}
+	return d
+}
+
+// Next draws the next step from what is plugged and online now: look has a lane's
+// state say so, which otherwise is what the lane believes. A kind
+// of which nothing can be done is left out; ok is false when all have been.
+func (d *FinaleDraw) Next(look func(*op.State)) (step Step, ok bool) {
+	if len(d.kinds) == 0 {
+		return Step{}, false
+	}
+	var states []*op.State
+	for _, q := range d.lanes {
+		aside := q.state.Aside()
+		look(aside)
+		states = append(states, aside)
+	}
+	if d.index == 0 {
+		if o := firstDIMM(d.rand, states); o != nil {
+			return d.step(op.DIMMAdd, o), true
 		}
+	}
+	for len(d.kinds) > 0 {
+		kind := d.kinds[0]
+		d.kinds = d.kinds[1:]
+		if o := drawFrom(d.rand, kind, states); o != nil {
+			return d.step(kind, o), true
+		}
+	}
+	return Step{}, false
+}
+
+func (d *FinaleDraw) step(kind *op.Kind, o op.Op) Step {
+	step := Step{Lane: FinaleLane, Index: d.index, Finale: d.guest, Op: op.Spec{Kind: kind, Op: o}}
+	d.index++
+	return step
+}
+
+// draw draws the kinds, and puts them into the order of the mix.
+func (f *Finale) draw(r *rand.Rand) []*op.Kind {
+	left := slices.Clone(f.Mix)
+	for len(left) > 0 && len(f.Mix)-len(left) < f.Steps {
+		i := pickWeight(r, left)
 		left = slices.Delete(left, i, i+1)
 	}
-	slices.SortStableFunc(drawn, func(a, b op.Spec) int { return -cmp.Compare(a.Kind.Fails, b.Kind.Fails) })
-	return drawn
+	var kinds []*op.Kind
+	for _, w := range f.Mix {
+		if !slices.Contains(left, w) {
+			kinds = append(kinds, w.Kind)
+		}
+	}
+	return kinds
 }
 
 // firstDIMM plugs a DIMM if no lane has one: most of what fails is about its
 // blocks.
-func firstDIMM(r *rand.Rand, states []*op.State, autoOnline bool) []op.Spec {
+func firstDIMM(r *rand.Rand, states []*op.State) op.Op {
 	if slices.ContainsFunc(states, func(s *op.State) bool { return len(s.DIMMs) > 0 }) {
 		return nil
 	}
-	for _, s := range states {
-		if o := op.DIMMAdd.Draw(r, s); o != nil {
-			o.Apply(s)
-			if !autoOnline {
-				s.AllOffline()
-			}
-			return []op.Spec{{Kind: op.DIMMAdd, Op: o}}
-		}
-	}
-	return nil
+	return drawFrom(r, op.DIMMAdd, states)
 }
 
 // drawFrom draws an op of a kind for the first lane that has what it takes.
