@@ -53,9 +53,12 @@ func (g *guest) collect(why error) {
 			g.recordBooks(ctx)
 		}
 	}
-	g.readWaits(ctx)
-	g.readRules(ctx)
-	g.letSpeak(ctx) // not for ever: there are kernels and workloads that never fall silent
+	// A guest in which tasks are stuck has used its time up over them.
+	last, cancelLast := context.WithTimeout(context.WithoutCancel(g.ctx), g.vm.Deadline(collectLimit))
+	defer cancelLast()
+	g.readWaits(last)
+	g.readRules(last)
+	g.letSpeak(last) // not for ever: there are kernels and workloads that never fall silent
 	g.live.settle(0)
 }
 
