@@ -47,17 +47,18 @@ var rooms = []room{
 	{"harness/waitgraph", base + " harness/fields", "which waits add up to a deadlock, as data, of use without a VM or a console"},
 	{"harness/waitfor", base + " harness/lockdep", "who waits for whom, as data, of use without a VM or a console"},
 
+	{"harness/focus", base, "places in the kernel's source, and how near something comes to them: whoever touches some only names them"},
 	{"harness/calls", base + " harness/fields", "calls that may fail and what came of them, as data, of use without a VM"},
 
 	{"harness/vm", base + " harness/qmp harness/console harness/agent", "it runs a machine; what is done to it is the ops' matter"},
 	{"harness/op", "harness/vm harness/calls", "it does something to a machine; when, the schedule says"},
-	{"harness/schedule", "harness/op harness/rules", "pure: a seed becomes steps, which are ops, and delays"},
+	{"harness/schedule", "harness/op harness/rules harness/focus", "pure: a seed becomes steps, which are ops, and delays"},
 
 	{"harness/splat", base + " harness/lockdep harness/waitfor harness/waitgraph harness/console", "pure: it judges text, of whatever origin"},
 	{"harness/logs", base, "bytes to texts: it doesn't know what they say"},
 	{"harness/triage", "harness/splat harness/logs harness/symbols", "pure: it reads logs of whatever origin, and knows no run"},
 	{"harness/known", "harness/splat", "signatures match findings, not runs"},
-	{"harness/history", base + " harness/console harness/op harness/rules harness/schedule", "it records the steps of a schedule with their outcomes, and judges nothing"},
+	{"harness/history", base + " harness/console harness/focus harness/op harness/rules harness/schedule", "it records the steps of a schedule with their outcomes, and judges nothing"},
 	{"harness/overlap", "harness/history", "pure: it counts what a record says was under way at the same time"},
 	{"harness/zones", base + " harness/agent", "pure: it judges what a guest's kernel says of its zones"},
 	{"harness/books", base + " harness/agent", "pure: it judges what a guest's kernel says in several places at once"},

@@ -156,6 +156,44 @@ func TestPruneKeepsInterrupted(t *testing.T) {
 	}
 }
 
+// The last tree of a configuration stays, however many of another are younger: it
+// saves that machine's next kernel a compilation in full.
+func TestPruneKeepsSeeds(t *testing.T) {
+	patched := func(config string) workState { return workState{Ready: true, Built: true, ConfKey: config} }
+	plain, user := patched("pseries"), patched("pseries")
+	plain.Plain, user.User = true, true
+	for _, c := range []struct {
+		name  string
+		trees []workState // the oldest first
+		left  int
+	}{
+		{"the only one of its configuration", []workState{patched("pseries"), patched("x86_64"), patched("x86_64")}, 2},
+		{"two of them", []workState{patched("pseries"), patched("pseries"), patched("x86_64"), patched("x86_64")}, 2},
+		{"one without patches is there", []workState{plain, patched("pseries"), patched("x86_64"), patched("x86_64")}, 2},
+		{"the user's", []workState{user, patched("x86_64"), patched("x86_64")}, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t)
+			b.KeepTrees = 1
+			if err := b.prepare(); err != nil {
+				t.Fatal(err)
+			}
+			for i, st := range c.trees {
+				w := &workTree{dir: b.path("build", fmt.Sprint(i)), state: st}
+				if err := errors.Join(os.Mkdir(w.dir, 0o755), w.save(), os.Chtimes(filepath.Join(w.dir, "state.json"), time.Time{}, time.Unix(int64(i+1), 0))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := b.prune(); err != nil {
+				t.Fatal(err)
+			}
+			if n := b.kinds(t)["work tree"]; n != c.left {
+				t.Errorf("%d trees are left, want %d", n, c.left)
+			}
+		})
+	}
+}
+
 // Failed builds don't pile up either.
 func TestPruneFailed(t *testing.T) {
 	b := newBench(t)

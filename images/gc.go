@@ -227,7 +227,8 @@ func (s *Store) removeParts() (int64, error) {
 // prune keeps the number of work trees in bounds after a build, and drops
 // snapshots of user trees that no work tree is made of. Trees that the next build
 // can go on with are counted apart from finished ones, and those that neither is
-// true of go.
+// true of go. Of Debian's source a tree of every configuration stays, if only with
+// patches: without it, that machine's next kernel would be compiled in full.
 func (s *Store) prune() error {
 	trees, err := s.workTrees()
 	if err != nil {
@@ -237,6 +238,12 @@ func (s *Store) prune() error {
 	if keep <= 0 {
 		keep = 4
 	}
+	seeded := map[string]bool{} // configurations that a tree stays of
+	for _, w := range trees {
+		if w.state.Built && w.state.Plain {
+			seeded[w.state.ConfKey] = true
+		}
+	}
 	sources, finished, interrupted := map[string]bool{}, 0, 0
 	for _, w := range trees {
 		stays := false
@@ -245,7 +252,8 @@ func (s *Store) prune() error {
 			stays = true
 		case w.state.Built:
 			finished++
-			stays = finished <= keep
+			stays = finished <= keep || !w.state.User && !seeded[w.state.ConfKey]
+			seeded[w.state.ConfKey] = seeded[w.state.ConfKey] || stays
 		case w.state.resumable():
 			interrupted++
 			stays = interrupted <= keep

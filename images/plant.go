@@ -90,8 +90,11 @@ func FindPlant(name string) (*Plant, error) {
 	return nil, blame.Errorf(blame.User, "choose one of: "+strings.Join(ids, ", "), "%s plant %q", what, name)
 }
 
-// userPatch begins the name of a patch of the user's.
-const userPatch = "patch "
+// What the names of patches begin with.
+const (
+	userPatch     = "patch "
+	baselinePatch = "baseline patch "
+)
 
 // A patchText is a patch before it is parsed.
 type patchText struct {
@@ -106,7 +109,7 @@ func (src *Source) patches() ([]patchText, error) {
 	var all []patchText
 	if src.baseline() {
 		for _, p := range Baseline() {
-			all = append(all, patchText{"", "baseline patch " + p.Name, p.Patch})
+			all = append(all, patchText{"", baselinePatch + p.Name, p.Patch})
 		}
 	}
 	for _, name := range src.Plants {

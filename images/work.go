@@ -36,6 +36,7 @@ type workState struct {
 	TreeKey string
 	ConfKey string
 	Overlay map[string]string // patched files, as in manifest.overlaid
+	User    bool              // the source is the user's
 	Plain   bool              // Debian's source without patches: the base of all else, never pruned
 	Seeded  bool
 }
@@ -104,7 +105,7 @@ func (s *Store) newWork(ctx context.Context, j *job, w *workTree) error {
 	s.stage("prepare "+j.what(), prepareTime)
 	w.state = workState{
 		Boot: bootID(), TreeKey: j.source.key, ConfKey: j.confKey, Overlay: contents(overlay),
-		Plain: !j.source.user && len(overlay.Changes) == 0,
+		User: j.source.user, Plain: !j.source.user && len(overlay.Changes) == 0,
 	}
 	if err := os.MkdirAll(w.dir, 0o755); err != nil {
 		return err
@@ -140,17 +141,26 @@ func (j *job) overlay(pristine string) (*patch.Overlay, error) {
 		return nil, err
 	}
 	defer root.Close()
-	o := patch.NewOverlay(root, func(name string) bool { return name == objDir || strings.HasPrefix(name, objDir+"/") })
+	o := newOverlay(root)
 	for _, p := range j.parsed {
-		if err := o.Apply(p); err != nil {
-			next := "correct the patch, or choose the kernel that it was made for"
-			if strings.HasPrefix(p.Name, "baseline") {
-				next = "leave the baseline patches out, or choose the kernel that they were made for (Debian's " + sourcePackage + ")"
-			}
-			return nil, blame.Errorf(blame.User, next, "%w (tried on %s, %s)", err, j.source.version, j.source.name)
+		if err := j.apply(o, p); err != nil {
+			return nil, err
 		}
 	}
 	return o, nil
+}
+
+// apply applies one of the job's patches.
+func (j *job) apply(o *patch.Overlay, p *patch.Patch) error {
+	err := o.Apply(p)
+	if err == nil {
+		return nil
+	}
+	next := "correct the patch, or choose the kernel that it was made for"
+	if strings.HasPrefix(p.Name, baselinePatch) {
+		next = "leave the baseline patches out, or choose the kernel that they were made for (Debian's " + sourcePackage + ")"
+	}
+	return blame.Errorf(blame.User, next, "%w (tried on %s, %s)", err, j.source.version, j.source.name)
 }
 
 // contents describes the changed files of an overlay for comparisons.

@@ -27,7 +27,11 @@ type result struct {
 		Ops      map[string]map[string]int
 		Findings []finding
 		Calls    *struct{ Fired int }
-		Faults   []struct {
+		Reach    *struct {
+			Run     int
+			Warning string
+		}
+		Faults []struct {
 			Slot        int
 			Party, Text string
 		}
@@ -111,6 +115,14 @@ func finish(cmd *exec.Cmd, out *bytes.Buffer) (code int, r result) {
 func plugstorm(args ...string) (int, result) {
 	GinkgoHelper()
 	return finish(start(args...))
+}
+
+// prepareKernel builds a machine's unmodified kernel. Specs that wait for what a
+// run does call it first: compiling takes as long as it takes.
+func prepareKernel(machine string) {
+	GinkgoHelper()
+	cmd, out := start("images", "build", "--machine", machine)
+	Expect(cmd.Wait()).To(Succeed(), out.String())
 }
 
 // tryRun is plugstorm run --json into a new run directory, once more if the first

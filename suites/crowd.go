@@ -10,11 +10,6 @@ import (
 	"plugstorm/workloads"
 )
 
-// poisonFreed fills freed objects of these caches, and looks at them when they
-// are used again. It is slab_debug since 6.9, which takes the old name as well
-// (mm/slub.c).
-const poisonFreed = "slub_debug=FZP,kmalloc-*,kmem_cache_node"
-
 // Crowd lets everybody who uses the hotplug locks have a turn, a few at once
 // and each for a short while: breadth, where the seeds' suites have depth. In
 // most guests what is freed is poisoned, so that who uses it is seen.
@@ -24,6 +19,7 @@ var Crowd = schedule.Scenarios.Register(&schedule.Scenario{
 		"emptied, CPUs and vCPUs come and go, and some of it is interrupted or refused",
 	Source: "what the blind plants of docs/detection.md got past: users that were too seldom there",
 	Length: 2 * time.Minute,
+	Finale: finale,
 	Variants: [][]string{
 		{poisonFreed}, {poisonFreed}, {poisonFreed, "memhp_default_state=online_kernel"},
 		{"memhp_default_state=offline"}, {"memory_hotplug.memmap_on_memory=Y"},
@@ -31,6 +27,9 @@ var Crowd = schedule.Scenarios.Register(&schedule.Scenario{
 	Workloads: []op.WorkloadStart{
 		workload(workloads.DeviceAttributes, 60, 2),
 		workload(workloads.NodeSysfs, 60, 1),
+		// Or kcompactd has nothing to do. So much is a third of the DIMM's node, and too
+		// little of the other one to be compacted there: that costs more than it gives.
+		withOptions(workload(workloads.Fragmenter, 1, 1), map[string]int64{"most_mib": 40, "rest_ms": 4000}),
 		// Their modules can be loaded once: they aren't drawn.
 		withOptions(workload(workloads.SlabStorm, 10, 1), map[string]int64{"fresh": 1, "rest_ms": 8000}),
 		workload(workloads.PercpuStorm, 10, 1),
@@ -39,9 +38,11 @@ var Crowd = schedule.Scenarios.Register(&schedule.Scenario{
 	Lanes: []schedule.Lane{
 		{
 			// A small one at a time: the node comes and goes with it, and all that a node has.
+			// Always evicted: a removal that the guest refuses keeps the only DIMM for the
+			// rest of the turn (op.DIMMEvict), and nobody can interrupt it.
 			Name: "dimm", DIMMs: 1, MaxUnits: 1,
 			Mix: []schedule.Weight{
-				{Kind: op.DIMMAdd, Weight: 4}, {Kind: op.DIMMEvict, Weight: 6}, {Kind: op.DIMMRemove, Weight: 2}, {Kind: op.BlockOffline, Weight: 1}, {Kind: op.BlockOnline, Weight: 1},
+				{Kind: op.DIMMAdd, Weight: 4}, {Kind: op.DIMMEvict, Weight: 8}, {Kind: op.BlockOffline, Weight: 1}, {Kind: op.BlockOnline, Weight: 1},
 				{Kind: op.BlockInterrupted, Weight: 1}, {Kind: op.BlockNotifierError, Weight: 1},
 				{Kind: op.BlockCallFailing, Weight: 1},
 			},

@@ -19,6 +19,7 @@ var Errors = schedule.Scenarios.Register(&schedule.Scenario{
 		"calls of named kernel functions on all these ways, memory notifiers that say no, signals, and steps of CPU hotplug; and then it must work as ever, for whoever uses its locks, too",
 	Source: "keep locks balanced on add_memory() failure (hv_balloon, 2015), and a class of bugs that only fault injection finds",
 	Length: 2 * time.Minute,
+	Finale: finale,
 	// In a kernel zone the slab allocator has error paths of its own.
 	Variants: memoryVariants,
 	Workloads: []op.WorkloadStart{

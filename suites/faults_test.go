@@ -68,6 +68,7 @@ var _ = Describe("when QEMU fails", Label("faults"), func() {
 // startSmoke starts a run and returns once its first step is under way.
 func startSmoke(machine, duration string) (*exec.Cmd, *bytes.Buffer, string) {
 	GinkgoHelper()
+	prepareKernel(machine)
 	dir := newRunDir()
 	cmd, out := start("run", "--json", "--machine", machine, "--seed", "1", "--duration", duration, "--out", dir)
 	Eventually(func() string {

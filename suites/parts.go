@@ -11,20 +11,29 @@ import (
 	"plugstorm/workloads"
 )
 
-// memoryVariants are the ways in which a kernel can take new memory.
+// poisonFreed fills freed objects of these caches, and looks at them when they
+// are used again. It is slab_debug since 6.9, which takes the old name as well
+// (mm/slub.c).
+const poisonFreed = "slub_debug=FZP,kmalloc-*,kmem_cache_node"
+
+// memoryVariants are the ways in which a kernel can take new memory. The machines'
+// own is online_movable.
 var memoryVariants = [][]string{
-	nil, nil, // the machines' own: online_movable
+	nil, {poisonFreed},
 	{"memhp_default_state=online_kernel"},
-	{"memhp_default_state=offline"},
+	{"memhp_default_state=offline", poisonFreed},
 	{"memory_hotplug.memmap_on_memory=Y"},
 }
+
+// poisonVariants are for suites that say themselves how new memory is taken.
+var poisonVariants = [][]string{nil, {poisonFreed}}
 
 // lockUsers are workloads that use the hotplug locks for their own ends.
 var lockUsers = []*agent.Workload{
 	workloads.CgroupChurn, workloads.CgroupLimits, workloads.CgroupPartition, workloads.LRUGen, workloads.CPURollback, workloads.CPUPartial,
 	workloads.NetnsChurn, workloads.ModuleChurn, workloads.StaticKeys, workloads.WorkqueueAttrs, workloads.VMSysctls, workloads.NodeSysfs,
 	workloads.NodeMigrate, workloads.HugetlbPool, workloads.KSMRun, workloads.PageTables, workloads.MemoryPolicy, workloads.MemoryReaders,
-	workloads.Reclaim, workloads.FarUsers,
+	workloads.Reclaim, workloads.FarUsers, workloads.Fragmenter,
 }
 
 // lightLockUsers are those that neither fill memory nor keep any on a node.

@@ -14,6 +14,7 @@ var _ = DescribeTable("a planted bug is caught and replayed",
 		dir, code, r := tryRun("--machine", machine, "--plant", plant, "--seed", "1")
 		Expect(code).To(Equal(1))
 		Expect(r.unknown()).To(ContainElement(expected))
+		Expect(r.Machines).To(HaveEach(HaveField("Reach", And(HaveField("Run", BeNumerically(">", 0)), HaveField("Warning", "")))))
 
 		code, again := plugstorm("replay", "--json", "--out", dir+"-again", dir)
 		Expect(code).To(Equal(1))

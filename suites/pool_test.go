@@ -37,6 +37,7 @@ var _ = Describe("a pool", Label("pool"), func() {
 		}
 		It("loses one guest and not the other on "+machine.Name, labels, func() {
 			dir := newRunDir()
+			prepareKernel(machine.Name)
 			cmd, out := start("run", "--json", "--machine", machine.Name, "--seed", "1", "--vms", "2", "--duration", duration, "--out", dir)
 			one, other := filepath.Join(dir, machine.Name, "slot-1"), filepath.Join(dir, machine.Name, "slot-2")
 			for _, slot := range []string{one, other} {

@@ -20,6 +20,7 @@ var Seed0 = schedule.Scenarios.Register(&schedule.Scenario{
 		"(HPT resizing, slab flushes, pcplist drains, zonelists), and who takes it twice",
 	Source:   `David Hildenbrand, 2019-10-04, "Re: [PATCH v1] mm/memory_hotplug: Don't take the cpu_hotplug_lock" (linux-mm), after Qian Cai`,
 	Length:   2 * time.Minute,
+	Finale:   finale,
 	Variants: memoryVariants,
 	Workloads: []op.WorkloadStart{
 		withOptions(workload(workloads.SlabStorm, 10, 1), map[string]int64{"fresh": 1, "rest_ms": 8000}),

@@ -19,8 +19,9 @@ var Seed2 = schedule.Scenarios.Register(&schedule.Scenario{
 	Name: "seed2",
 	Doc: "zone spans are written under mem_hotplug_lock alone: device memory is mapped and unmapped by several threads while memory blocks of " +
 		"the same node come and go, and node 1 gets its first and loses its last memory",
-	Source: `Oscar Salvador, 2018-09-28, "Re: [PATCH v5 4/4] mm: Defer ZONE_DEVICE page initialization to the point where we init pgmap" (linux-mm)`,
-	Length: 2 * time.Minute,
+	Source:   `Oscar Salvador, 2018-09-28, "Re: [PATCH v5 4/4] mm: Defer ZONE_DEVICE page initialization to the point where we init pgmap" (linux-mm)`,
+	Length:   2 * time.Minute,
+	Variants: poisonVariants,
 	Workloads: []op.WorkloadStart{
 		workload(workloads.PgmapStorm, 50, 3),
 		workload(workloads.BlockToggleState, 5, 1),

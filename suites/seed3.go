@@ -23,7 +23,9 @@ var Seed3 = schedule.Scenarios.Register(&schedule.Scenario{
 		"the moment it appears, with errors on the way",
 	Source:     `David Hildenbrand, 2018-08-17, "[PATCH RFC 0/2] mm: online/offline_pages called w.o. mem_hotplug_lock" (linux-mm)`,
 	Length:     2 * time.Minute,
+	Finale:     finale,
 	KernelArgs: []string{"memhp_default_state=offline", "movable_node"},
+	Variants:   poisonVariants,
 	Workloads: []op.WorkloadStart{
 		workload(workloads.BlockRacer, 0, 3),
 		workload(workloads.DLPAR, 3, 1),

@@ -22,7 +22,7 @@ var Seed4 = schedule.Scenarios.Register(&schedule.Scenario{
 	Length: 2 * time.Minute,
 	// Only a kernel zone makes a node one of the slab allocator's.
 	KernelArgs: []string{"memhp_default_state=online_kernel", "slab_nomerge"},
-	Variants:   [][]string{nil, nil, {"memory_hotplug.memmap_on_memory=Y"}},
+	Variants:   [][]string{nil, {poisonFreed}, {"memory_hotplug.memmap_on_memory=Y"}},
 	Workloads: []op.WorkloadStart{
 		withOptions(workload(workloads.SlabStorm, 0, 4), map[string]int64{"fresh": 1, "rest_ms": 8000, "max_caches": 8, "merge": 0}),
 		withOptions(workload(workloads.SlabSysfs, 60, 2), map[string]int64{"ours": 1}),

@@ -31,6 +31,10 @@ var BlockRacer = agent.Workloads.Register(&agent.Workload{
 	Doc: "listens to the kernel's events as udev does and brings a memory block online the moment it appears, through memoryN/online or " +
 		"memoryN/state, several threads at once, while its adder is still at work: device_hotplug_lock, dev->mutex and mem_hotplug_lock, against the add and the " +
 		"removal of memory; options contest (percent of blocks going offline that are brought back at once), movable (percent of writes that ask for ZONE_MOVABLE), fifo (1 for real-time priority)",
+	Touches: []string{
+		"drivers/base/memory.c:state_store", "drivers/base/core.c:online_store", "mm/memory_hotplug.c:online_pages", "mm/memory_hotplug.c:offline_pages",
+		"drivers/base/memory.c:memory_block_online", "drivers/base/memory.c:memory_block_offline",
+	},
 	Options: racerOptions,
 	Run:     blockRacer{tree: guest, listen: listenKernel}.run,
 })

@@ -30,6 +30,11 @@ var CgroupChurn = agent.Workloads.Register(&agent.Workload{
 	Doc: "makes a cgroup with the memory and cpuset controllers, gives it random CPUs and nodes, moves a whole multi-threaded process in, " +
 		"changes its nodes, moves it back, and removes the cgroup: cgroup_mutex, cgroup_threadgroup_rwsem, cpuset_mutex, cpu_hotplug_lock, " +
 		"percpu memory of memory cgroups; Threads is the number of that process's threads that allocate meanwhile (default 4)",
+	Touches: []string{
+		"kernel/cgroup/cgroup.c:cgroup_attach_lock", "kernel/cgroup/cgroup.c:cgroup_attach_task", "kernel/cgroup/cgroup.c:cgroup_mkdir",
+		"kernel/cgroup/cgroup.c:cgroup_rmdir", "kernel/cgroup/cpuset.c:cpuset_attach", "kernel/cgroup/cpuset.c:cpuset_write_resmask", "kernel/cgroup/",
+		"mm/memcontrol.c:mem_cgroup_css_alloc", "mm/mempolicy.c:do_migrate_pages", "mm/migrate.c", "kernel/fork.c",
+	},
 	Run: func(ctx context.Context, p agent.Params, m agent.Meter) error {
 		c := cgroupChurn{tree: guest}
 		return c.run(ctx, p, m)

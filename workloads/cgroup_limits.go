@@ -22,6 +22,11 @@ var CgroupLimits = agent.Workloads.Register(&agent.Workload{
 	Name: "cgroup-limits",
 	Doc: "makes a memory cgroup, enters it, gives the kernel pages to take (MADV_FREE) and asks it to (memory.high, memory.reclaim), leaves, and removes the cgroup: " +
 		"cgroup_mutex, percpu memory and per-node structures of memory cgroups, memcg reclaim on nodes that come and go",
+	Touches: []string{
+		"mm/memcontrol.c:memory_reclaim", "mm/memcontrol.c:memory_high_write", "mm/memcontrol.c:mem_cgroup_css_alloc",
+		"mm/memcontrol.c:mem_cgroup_css_offline", "mm/vmscan.c:try_to_free_mem_cgroup_pages", "kernel/cgroup/cgroup.c:cgroup_attach_lock",
+		"kernel/cgroup/cgroup.c:cgroup_mkdir", "kernel/cgroup/cgroup.c:cgroup_rmdir", "mm/list_lru.c", "mm/shrinker.c",
+	},
 	Run: func(ctx context.Context, p agent.Params, m agent.Meter) error {
 		p.Threads = 1 // the process can only be in one place
 		l := loop{params: p, meter: m, threads: 1, refuses: knobRefusals}
@@ -34,6 +39,11 @@ var CgroupPartition = agent.Workloads.Register(&agent.Workload{
 	Name: "cgroup-partition",
 	Doc: "makes a cpuset, enters it and turns it into a partition and back (cpuset.cpus, cpuset.cpus.partition) while its CPUs come and go: " +
 		"cgroup_mutex, cpu_hotplug_lock for reading, cpuset_mutex, and sched domains that are rebuilt from both sides",
+	Touches: []string{
+		"kernel/cgroup/cpuset.c:update_prstate", "kernel/cgroup/cpuset.c:cpuset_write_resmask", "kernel/cgroup/cpuset.c:rebuild_sched_domains_locked",
+		"kernel/cgroup/cpuset.c:cpuset_attach", "kernel/cgroup/cgroup.c:cgroup_attach_lock", "kernel/cgroup/cgroup.c:cgroup_mkdir",
+		"kernel/cgroup/cgroup.c:cgroup_rmdir", "kernel/cgroup/", "kernel/sched/topology.c", "kernel/workqueue.c:workqueue_unbound_exclude_cpumask",
+	},
 	Run: func(ctx context.Context, p agent.Params, m agent.Meter) error {
 		p.Threads = 1
 		l := loop{params: p, meter: m, threads: 1, refuses: knobRefusals}

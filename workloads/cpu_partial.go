@@ -16,6 +16,7 @@ var CPUPartial = agent.Workloads.Register(&agent.Workload{
 	Name: "cpu-partial",
 	Doc: "takes a CPU down to a random step of CPU hotplug (cpuN/hotplug/target), leaves it there for a moment, goes to another one, and brings it back: " +
 		"cpu_hotplug_lock, and CPUs that are neither online nor offline; options first and last (default 1): the CPUs it may take",
+	Touches: append([]string{"kernel/cpu.c:target_store"}, cpuSteps...),
 	Options: cpuOptions,
 	Run:     cpuStates{tree: guest, round: partial}.run,
 })

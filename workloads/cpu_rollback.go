@@ -16,6 +16,7 @@ var CPURollback = agent.Workloads.Register(&agent.Workload{
 	Name: "cpu-rollback",
 	Doc: "has the offlining or onlining of a CPU fail at a random step (cpuN/hotplug/fail), so that every step before it is undone under cpu_hotplug_lock: " +
 		"the error paths of the cpuhp state machine and of its callbacks; options first and last (default 1): the CPUs it may take",
+	Touches: append([]string{"kernel/cpu.c:fail_store"}, cpuSteps...),
 	Options: cpuOptions,
 	Run:     cpuStates{tree: guest, round: rollback}.run,
 })

@@ -62,3 +62,13 @@ func (c cpuStates) bringBack(ctx context.Context, cpu, online int) error {
 		c.set(ctx, cpu, "target", online),
 		c.tree.SetCPU(ctx, cpu, true))
 }
+
+// cpuSteps are what a CPU that goes offline or online has the kernel run, for
+// Touches: the most of kernel/cpu.c cpuhp_hp_states, and of those who registered more.
+var cpuSteps = []string{
+	"kernel/cpu.c:_cpu_up", "kernel/cpu.c:_cpu_down", "kernel/cpu.c", "kernel/smpboot.c", "kernel/workqueue.c:workqueue_online_cpu", "kernel/workqueue.c:workqueue_offline_cpu",
+	"kernel/smp.c", "kernel/stop_machine.c", "kernel/sched/", "kernel/rcu/tree.c", "kernel/time/", "kernel/irq/cpuhotplug.c", "kernel/watchdog.c",
+	"kernel/cgroup/cpuset.c:cpuset_handle_hotplug", "kernel/padata.c", "kernel/trace/trace_osnoise.c", "mm/slub.c:slub_cpu_dead", "mm/page_alloc.c:page_alloc_cpu_dead",
+	"mm/vmstat.c:vmstat_cpu_online", "mm/vmstat.c:vmstat_cpu_down_prep", "mm/memcontrol.c:memcg_hotplug_cpu_dead", "block/blk-mq.c", "net/core/dev.c:dev_cpu_dead",
+	"arch/x86/kernel/smpboot.c", "arch/powerpc/kernel/smp.c", "arch/powerpc/platforms/pseries/smp.c",
+}

@@ -19,6 +19,7 @@ var CPUToggle = agent.Workloads.Register(&agent.Workload{
 	Doc: "offlines and onlines random CPUs through cpuN/online: cpu_hotplug_lock for writing with the whole " +
 		"cpuhp state machine under it (slab_mutex, pcp_batch_high_lock, pcpu_alloc_mutex, workqueue locks); " +
 		"options first and last (default 1): the CPUs it may take",
+	Touches: append([]string{"drivers/base/core.c:online_store"}, cpuSteps...),
 	Options: cpuOptions,
 	Run:     cpuToggle{tree: guest}.run,
 })

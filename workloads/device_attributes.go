@@ -22,6 +22,12 @@ var DeviceAttributes = agent.Workloads.Register(&agent.Workload{
 	Name: "device-attributes",
 	Doc: "reads every attribute of what comes and goes, memory blocks, nodes, CPUs, the firmware's devices behind them, again and again through one open file, " +
 		"mostly of the newest, and writes to those that act or take back what they have: kn->active of whatever is being removed, and each lock that a show or a store takes",
+	Touches: []string{
+		"drivers/base/memory.c:valid_zones_show", "drivers/base/memory.c:state_show", "drivers/base/memory.c:removable_show", "drivers/base/node.c",
+		"drivers/base/cpu.c", "drivers/base/topology.c", "drivers/base/cacheinfo.c", "drivers/base/core.c:online_show", "drivers/acpi/device_sysfs.c",
+		"drivers/firmware/memmap.c", "drivers/of/kobj.c", "mm/compaction.c:compact_store", "mm/hugetlb.c:nr_hugepages_store",
+		"mm/memory-tiers.c:nodelist_show", "kernel/cpu.c", "fs/kernfs/", "fs/sysfs/", "drivers/base/power/sysfs.c",
+	},
 	Run: deviceAttributes{tree: guest}.run,
 })
 

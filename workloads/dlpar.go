@@ -19,6 +19,10 @@ var DLPAR = agent.Workloads.Register(&agent.Workload{
 	Doc: "asks the kernel through /sys/kernel/dlpar to add a block of memory, as drmgr does: when a DIMM has just been plugged it takes it away from " +
 		"the kernel's own hotplug queue, block by block and in the writer's context: device_hotplug_lock, mem_hotplug_lock, HPT resizing; " +
 		"idle on a kernel without that file",
+	Touches: []string{
+		"arch/powerpc/platforms/pseries/dlpar.c:dlpar_store", "arch/powerpc/platforms/pseries/hotplug-memory.c:dlpar_memory",
+		"arch/powerpc/platforms/pseries/hotplug-memory.c:dlpar_add_lmb", "mm/memory_hotplug.c:__add_memory",
+	},
 	Run: dlpar{tree: guest}.run,
 })
 

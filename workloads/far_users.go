@@ -20,6 +20,11 @@ var FarUsers = agent.Workloads.Register(&agent.Workload{
 	Name: "far-users",
 	Doc: "writes what makes far users of cpu_hotplug_lock and mem_hotplug_lock take them: padata's CPU masks, zswap's pools, the osnoise tracer, " +
 		"kmemleak's scan, soft offlining of a page of hot-added memory; what the kernel lacks is left out (feature users has them all)",
+	Touches: []string{
+		"kernel/padata.c:padata_set_cpumask", "mm/zswap.c:zswap_pool_create", "mm/zsmalloc.c", "kernel/trace/trace_osnoise.c",
+		"kernel/trace/trace.c:tracing_set_tracer", "mm/kmemleak.c:kmemleak_scan", "mm/memory-failure.c:soft_offline_page",
+		"drivers/base/memory.c:soft_offline_page_store", "crypto/pcrypt.c",
+	},
 	Run: farUsers{tree: guest}.run,
 })
 

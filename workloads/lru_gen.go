@@ -6,10 +6,13 @@ import "plugstorm/harness/agent"
 
 // LRUGen switches the multi-generational LRU on and off.
 var LRUGen = agent.Workloads.Register(&agent.Workload{
-	Name: "lru-gen",
-	Doc:  "switches the multi-generational LRU on and off (lru_gen/enabled): cgroup_mutex, then cpu_hotplug_lock, then mem_hotplug_lock for reading, with a walk over all memory cgroups and nodes below",
-	Run: knobs{tree: guest, list: []knob{
-		{"sys/kernel/mm/lru_gen/enabled", []string{"0", "1", "7"}},
-		{"sys/kernel/mm/lru_gen/min_ttl_ms", []string{"0", "100"}},
-	}}.run,
+	Name:    "lru-gen",
+	Doc:     "switches the multi-generational LRU on and off (lru_gen/enabled): cgroup_mutex, then cpu_hotplug_lock, then mem_hotplug_lock for reading, with a walk over all memory cgroups and nodes below",
+	Touches: []string{"mm/vmscan.c:lru_gen_change_state", "mm/vmscan.c:enabled_store", "mm/vmscan.c:min_ttl_ms_store"},
+	Run:     knobs{tree: guest, list: lruGenKnobs}.run,
 })
+
+var lruGenKnobs = []knob{
+	{"sys/kernel/mm/lru_gen/enabled", []string{"0", "1", "7"}},
+	{"sys/kernel/mm/lru_gen/min_ttl_ms", []string{"0", "100"}},
+}

@@ -31,6 +31,10 @@ var MemoryHog = agent.Workloads.Register(&agent.Workload{
 	Doc: "fills memory with anonymous pages until what is free falls to the sum of the zones' low watermarks, holds it, and gives a random part of it back: " +
 		"kswapd, direct reclaim and compaction under hotplug, pages to migrate when a block goes offline; it is the OOM killer's first choice; " +
 		"options above_kib (distance to the watermark, may be negative), hold_ms (how long it holds), rest_ms (how long it rests)",
+	Touches: []string{
+		"mm/vmscan.c:kswapd", "mm/vmscan.c:try_to_free_pages", "mm/page_alloc.c:__alloc_pages_slowpath", "mm/compaction.c:try_to_compact_pages",
+		"mm/oom_kill.c", "mm/memory.c", "mm/rmap.c", "mm/shrinker.c",
+	},
 	Options: hogOptions,
 	Run:     memoryHog{tree: guest}.run,
 })
@@ -52,7 +56,7 @@ func (h memoryHog) run(ctx context.Context, p agent.Params, m agent.Meter) error
 	return l.run(ctx, func(int) (round, error) {
 		var held [][]byte
 		return func(ctx context.Context, rng *rand.Rand) error {
-			floor, err := h.lowWatermark()
+			floor, err := lowWatermark(h.tree)
 			if err != nil {
 				return err
 			}
@@ -116,8 +120,9 @@ func freeBytes() (int64, error) {
 	return int64(info.Freeram) * int64(info.Unit), nil
 }
 
-func (h memoryHog) lowWatermark() (int64, error) {
-	zoneinfo, err := os.ReadFile(h.tree.Path("proc/zoneinfo"))
+// lowWatermark is the sum of the zones' low watermarks, in bytes.
+func lowWatermark(tree sysfs.Tree) (int64, error) {
+	zoneinfo, err := os.ReadFile(tree.Path("proc/zoneinfo"))
 	if err != nil {
 		return 0, err
 	}

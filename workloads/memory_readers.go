@@ -27,6 +27,10 @@ var MemoryReaders = agent.Workloads.Register(&agent.Workload{
 	Doc: "reads /proc/zoneinfo, pagetypeinfo, buddyinfo, windows of /proc/kpageflags, and the attributes of memory blocks and nodes: " +
 		"kn->active of blocks that are being removed, walks over zones and struct pages that come and go; " +
 		"options kpageflags (0 leaves it out), window (its pages per round)",
+	Touches: []string{
+		"fs/proc/page.c", "mm/vmstat.c:zoneinfo_show", "mm/vmstat.c:pagetypeinfo_show", "mm/vmstat.c:frag_show", "drivers/base/memory.c:valid_zones_show",
+		"drivers/base/memory.c:state_show", "drivers/base/memory.c:removable_show", "drivers/base/node.c:node_read_meminfo", "fs/kernfs/",
+	},
 	Options: readerOptions,
 	Run:     memoryReaders{tree: guest}.run,
 })

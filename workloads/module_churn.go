@@ -19,6 +19,10 @@ var ModuleChurn = agent.Workloads.Register(&agent.Workload{
 	Name: "module-churn",
 	Doc: "loads and unloads a tiny module with a slab cache, percpu variables and parameters in sysfs: module_mutex, " +
 		"text_mutex, jump_label_mutex, slab_mutex, pcpu_alloc_mutex; more than one thread fights for the same module",
+	Touches: []string{
+		"kernel/module/", "mm/slab_common.c:kmem_cache_destroy", "mm/slub.c:sysfs_slab_add", "mm/percpu.c", "kernel/jump_label.c", "mm/execmem.c",
+		"mm/vmalloc.c",
+	},
 	Modules: []string{churned},
 	Run: func(ctx context.Context, p agent.Params, m agent.Meter) error {
 		// EEXIST, EBUSY, ENOENT and EAGAIN are what threads do to each other.

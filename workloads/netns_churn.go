@@ -18,6 +18,7 @@ var NetnsChurn = agent.Workloads.Register(&agent.Workload{
 	Name: "netns-churn",
 	Doc: "moves a thread from one new network namespace into the next and brings lo up in it: pernet_ops_rwsem, rtnl_mutex, " +
 		"percpu and slab memory of every pernet subsystem, and their teardown in the netns workqueue",
+	Touches: []string{"net/core/net_namespace.c", "net/core/dev.c", "mm/percpu.c:pcpu_alloc_noprof", "kernel/nsproxy.c", "net/core/rtnetlink.c", "fs/proc/proc_net.c"},
 	Run: func(ctx context.Context, p agent.Params, m agent.Meter) error {
 		l := loop{params: p, meter: m, threads: 1, refuses: []unix.Errno{unix.ENOMEM, unix.ENOSPC, unix.EINTR}}
 		return l.run(ctx, func(int) (round, error) {

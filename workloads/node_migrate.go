@@ -23,6 +23,7 @@ var NodeMigrate = agent.Workloads.Register(&agent.Workload{
 	Name: "node-migrate",
 	Doc: "moves its pages from node to node (mbind with MPOL_MF_MOVE) while nodes come and go: lru_add_drain_all, mmap_lock, page migration " +
 		"against offline_pages' own; option mib (what each thread moves)",
+	Touches: []string{"mm/mempolicy.c", "mm/migrate.c:migrate_pages", "mm/swap.c:lru_add_drain_all", "mm/rmap.c"},
 	Options: migrateOptions,
 	Run:     nodeMigrate{tree: guest}.run,
 })

@@ -11,8 +11,9 @@ import (
 
 // PeerRCUTorture is what RCU's developers run.
 var PeerRCUTorture = agent.Workloads.Register(&agent.Workload{
-	Name: "peer-rcutorture",
-	Doc:  "rcutorture with CPUs going offline and online (onoff_interval=200, as tools/testing/selftests/rcutorture/bin/kvm.sh has it); needs the kernel's modules torture and rcutorture",
+	Name:    "peer-rcutorture",
+	Doc:     "rcutorture with CPUs going offline and online (onoff_interval=200, as tools/testing/selftests/rcutorture/bin/kvm.sh has it); needs the kernel's modules torture and rcutorture",
+	Touches: []string{"kernel/rcu/", "kernel/torture.c", "kernel/cpu.c"},
 	Run: func(ctx context.Context, _ agent.Params, m agent.Meter) error {
 		if err := LoadModule(ModuleDir, "torture", ""); err != nil {
 			return err

@@ -14,6 +14,7 @@ var PeerSelftests = agent.Workloads.Register(&agent.Workload{
 	Name: "peer-selftests",
 	Doc: "the kernel's own selftests, looped: memory-hotplug/mem-on-off-test.sh with notifier error injection, and cpu-hotplug/cpu-on-off-test.sh -a; " +
 		"needs userland selftests",
+	Touches: []string{"mm/memory_hotplug.c", "drivers/base/memory.c", "kernel/cpu.c", "drivers/base/core.c:online_store", "lib/memory-notifier-error-inject.c"},
 	Run: func(ctx context.Context, _ agent.Params, m agent.Meter) error {
 		p := peerProgram{
 			name: "peer-selftests", limit: 10 * time.Minute,

@@ -11,8 +11,9 @@ import (
 
 // PeerStressNG is what testers run.
 var PeerStressNG = agent.Workloads.Register(&agent.Workload{
-	Name: "peer-stress-ng",
-	Doc:  "stress-ng's stressors of CPU and memory hotplug (--cpu-online, --memhotplug) beside some of memory, looped; needs userland stress-ng",
+	Name:    "peer-stress-ng",
+	Doc:     "stress-ng's stressors of CPU and memory hotplug (--cpu-online, --memhotplug) beside some of memory, looped; needs userland stress-ng",
+	Touches: []string{"mm/memory_hotplug.c", "drivers/base/memory.c", "kernel/cpu.c", "drivers/base/core.c:online_store", "mm/memory.c"},
 	Run: func(ctx context.Context, _ agent.Params, m agent.Meter) error {
 		p := peerProgram{
 			name: "peer-stress-ng", limit: 10 * time.Minute,

@@ -12,6 +12,7 @@ var PercpuStorm = agent.Workloads.Register(&agent.Workload{
 	Doc: "kthreads allocate and free percpu areas of many sizes and alignments: pcpu_alloc_mutex and the percpu " +
 		"balance work, against the percpu allocations that memory and CPU hotplug make under their locks; " +
 		"options areas (per kthread), max_size (bytes)",
+	Touches: []string{"mm/percpu.c:pcpu_alloc_noprof", "mm/percpu.c:free_percpu", "mm/percpu.c:pcpu_balance_workfn", "mm/percpu.c", "mm/percpu-vm.c", "mm/vmalloc.c"},
 	Modules: []string{"plugstorm_percpu"},
 	Options: percpuOptions,
 	Run:     moduleStorm{module: "plugstorm_percpu", options: percpuOptions}.run,

@@ -20,6 +20,10 @@ var Reclaim = agent.Workloads.Register(&agent.Workload{
 	Name: "reclaim",
 	Doc: "writes 1, 2 or 3 to drop_caches and 1 to compact_memory: the shrinkers, lru_add_drain_all, compaction's walk over " +
 		"struct pages of memory that is going away; options drop and compact (0 leaves one out)",
+	Touches: []string{
+		"fs/drop_caches.c", "mm/vmscan.c:drop_slab", "mm/shrinker.c", "mm/compaction.c:compact_node", "mm/compaction.c:sysctl_compaction_handler",
+		"mm/swap.c:lru_add_drain_all", "fs/dcache.c", "fs/inode.c",
+	},
 	Options: reclaimOptions,
 	Run:     reclaim{tree: guest}.run,
 })

@@ -19,7 +19,8 @@ var SlabShrink = agent.Workloads.Register(&agent.Workload{
 	Name: "slab-shrink",
 	Doc: "writes shrink of the caches kmem_cache_node and kmem_cache, and of a random one, in /sys/kernel/slab: kn->active, cpu_hotplug_lock, flush_lock and " +
 		"a flush of every CPU. Empty slabs on a CPU's partial list keep a node from being emptied: offline_pages() isolates before it shrinks",
-	Run: slabShrink{tree: guest}.run,
+	Touches: []string{"mm/slub.c:shrink_store", "mm/slub.c:__kmem_cache_shrink", "mm/slub.c:flush_all_cpus_locked", "mm/slab_common.c:kmem_cache_shrink"},
+	Run:     slabShrink{tree: guest}.run,
 })
 
 type slabShrink struct{ tree sysfs.Tree }

@@ -25,6 +25,10 @@ var SlabSysfs = agent.Workloads.Register(&agent.Workload{
 	Doc: "reads objects, total_objects and slabs of random caches in /sys/kernel/slab and writes shrink and " +
 		"cpu_partial: kn->active of attributes of caches that are being destroyed, cpu_hotplug_lock, flush_lock, slab nodes' list_lock; " +
 		"options ours (1 for slab-storm's caches only), write (0 for readers only)",
+	Touches: []string{
+		"mm/slub.c:show_slab_objects", "mm/slub.c:shrink_store", "mm/slub.c:validate_store", "mm/slub.c:cpu_partial_store", "mm/slub.c:slab_attr_show",
+		"mm/slub.c:slab_attr_store", "mm/slab_common.c:kmem_cache_shrink", "fs/kernfs/",
+	},
 	Options: slabSysfsOptions,
 	Run:     slabSysfs{tree: guest}.run,
 })

@@ -38,6 +38,12 @@ type Workload struct {
 	Name, Doc string
 	Modules   []string         // kernel modules of ours it needs, without ".ko"; none means that it runs on any kernel
 	Options   map[string]int64 // the options it reads, with their defaults
+
+	// Touches are the files, directories and functions of the kernel's source that
+	// its rounds are about, as package focus reads them, the nearest first. Not all
+	// that runs: everybody allocates.
+	Touches []string
+
 	// Run works until ctx ends and then cleans up after itself. An error
 	// means that the workload can't go on, not that the kernel refused a round.
 	Run func(ctx context.Context, p Params, m Meter) error

@@ -55,6 +55,8 @@ type rowJSON struct {
 	Known      []Count `json:"known"`
 	Kernels    int     `json:"kernels"`
 	Ops        int     `json:"ops_done"`
+	Changed    int     `json:"changed"`
+	Reached    int     `json:"reached"`
 	Release    string  `json:"release"`
 	QEMU       string  `json:"qemu"`
 	Accel      string  `json:"accel"`
@@ -90,7 +92,7 @@ func newRowJSON(r *Row) rowJSON {
 		MedianS: seconds(r.FromQEMU.Median), MaxS: seconds(r.FromQEMU.Max),
 		AgentMedS: seconds(r.FromAgent.Median), AgentMaxS: seconds(r.FromAgent.Max),
 		Detectors: list(r.Detectors), Titles: list(r.Titles), First: list(r.First), Identities: list(r.Seen), Known: list(r.Known),
-		Kernels: r.Kernels, Ops: r.Ops, Release: r.Release, QEMU: r.QEMU, Accel: r.Accel, Started: started,
+		Kernels: r.Kernels, Ops: r.Ops, Changed: r.Changed, Reached: r.Reached, Release: r.Release, QEMU: r.QEMU, Accel: r.Accel, Started: started,
 	}
 }
 

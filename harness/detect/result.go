@@ -39,6 +39,7 @@ type Result struct {
 	Guests  int            `json:"guests"`
 	Done    int            `json:"ops_done"`
 	Known   []string       `json:"known,omitempty"` // the known issues that it met
+	Reach   *verdict.Reach `json:"reach,omitempty"` // nil in results of old, and of kernels without a patch
 
 	// Findings are those that no known issue explains, as they came. Their
 	// times count from the first guest of the run, whichever they came in.
@@ -52,7 +53,7 @@ func NewResult(c Cell, run history.Case, v *verdict.Verdict, dir string) Result 
 		Seed: run.Seed, Budget: run.Duration, Status: v.Status, Why: v.Why, Dir: dir,
 		Kernel: run.Kernel.Name, Release: run.Kernel.Release, Key: run.Kernel.Key,
 		QEMU: run.QEMU, Accel: run.Accel, Started: run.Started, Guests: len(v.Guests),
-		Findings: []verdict.Finding{},
+		Findings: []verdict.Finding{}, Reach: v.Reach,
 	}
 	for _, counts := range v.Ops {
 		r.Done += counts.Outcomes[op.Done]

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"plugstorm/harness/focus"
 	"plugstorm/harness/verdict"
 )
 
@@ -38,6 +39,8 @@ type Row struct {
 
 	Kernels int    // different ones that were run: more than one if the source or a patch has changed meanwhile
 	Ops     int    // done, in all runs
+	Changed int    // functions that the bug's patch changes, as the last run has them
+	Reached int    // of these, functions that were called in any run
 	Release string // of the kernel, of the last run
 	QEMU    string
 	Accel   string
@@ -96,11 +99,12 @@ func NewTable(p *Plan, results []Result) *Table {
 type tally struct {
 	qemu, agent                           []time.Duration
 	detectors, titles, first, seen, known map[string]int
-	kernels                               map[string]bool // by key
+	kernels                               map[string]bool      // by key
+	reached                               map[focus.Place]bool // what was called
 }
 
 func newTally() *tally {
-	return &tally{detectors: map[string]int{}, titles: map[string]int{}, first: map[string]int{}, seen: map[string]int{}, known: map[string]int{}, kernels: map[string]bool{}}
+	return &tally{detectors: map[string]int{}, titles: map[string]int{}, first: map[string]int{}, seen: map[string]int{}, known: map[string]int{}, kernels: map[string]bool{}, reached: map[focus.Place]bool{}}
 }
 
 // take counts one run.
@@ -110,6 +114,7 @@ func (row *Row) take(r *Result, t *tally) {
 		t.kernels[r.Key] = true
 	}
 	row.Release, row.QEMU, row.Accel, row.Started = r.Release, r.QEMU, r.Accel, r.Started
+	row.reach(r.Reach, t)
 	for _, issue := range distinct(r.Known) {
 		t.known[issue]++
 	}
@@ -138,6 +143,20 @@ func (row *Row) take(r *Result, t *tally) {
 	for _, identity := range distinct(all) {
 		t.seen[identity]++
 	}
+}
+
+// reach counts which changed functions a run called.
+func (row *Row) reach(r *verdict.Reach, t *tally) {
+	if r == nil {
+		return
+	}
+	row.Changed = len(r.Functions)
+	for _, f := range r.Functions {
+		if f.Calls > 0 {
+			t.reached[f.Place] = true
+		}
+	}
+	row.Reached = len(t.reached)
 }
 
 func (row *Row) conclude(t *tally) {

@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"plugstorm/harness/blame"
+	"plugstorm/harness/focus"
 	"plugstorm/harness/history"
 	"plugstorm/harness/op"
 	"plugstorm/harness/report/jsondoc"
@@ -335,5 +336,23 @@ func TestKernels(t *testing.T) {
 			t.Errorf("%d kernels, want %d: %s", table.Rows[0].Kernels, want, out.String())
 		}
 		two.Key = "another"
+	}
+}
+
+// TestReached: a function that any run called is reached, once.
+func TestReached(t *testing.T) {
+	reach := func(calls ...int64) *verdict.Reach {
+		r := &verdict.Reach{}
+		for i, n := range calls {
+			r.Functions = append(r.Functions, verdict.Reached{Place: focus.Place{File: "mm/a.c", Func: string(rune('f' + i))}, Calls: n})
+		}
+		return r
+	}
+	p := &Plan{Subjects: []Subject{{Name: "a", Suite: "storm", Machines: []string{"x86_64"}}}, Seeds: 3, First: 1, Budget: second}
+	one, two, three := result(1, verdict.Clean), result(2, verdict.Clean), result(3, verdict.Found, finding("right", second))
+	one.Reach, two.Reach = reach(1, 0, 0), reach(5, 2, 0)
+	table := NewTable(p, []Result{one, two, three})
+	if row := table.Rows[0]; row.Changed != 3 || row.Reached != 2 {
+		t.Errorf("reached %d of %d", row.Reached, row.Changed)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"plugstorm/harness/calls"
+	"plugstorm/harness/focus"
 	"plugstorm/harness/op"
 	"plugstorm/harness/rules"
 	"plugstorm/harness/schedule"
@@ -119,6 +120,10 @@ type Case struct {
 	Slot     int           `json:"slot,omitempty"`      // which of those that the machine runs at once, from 1; 0: it runs one
 	Slots    int           `json:"slots,omitempty"`     // how many these are; 0: one
 	Cold     bool          `json:"cold,omitempty"`      // all guests were to boot; else which did is in their GuestStart
+
+	Focus []focus.Place `json:"focus,omitempty"` // which steps and turns were drawn toward (schedule.Toward); nil for none
+
+	Changed []focus.Place `json:"changed,omitempty"` // what patches and plants change; of its functions the rule checker counts the calls
 
 	Rules *RuleText            `json:"rules,omitempty"` // nil: none were checked
 	Lanes []schedule.LaneKinds `json:"lanes,omitempty"` // what the lanes can do on this machine; nil in old records

@@ -202,6 +202,7 @@ func TestLookAlikes(t *testing.T) {
 		{"fault/real-pseries-valid-zones.txt", "pseries", "", ""},
 		{"fault/real-x86-valid-zones.txt", "x86_64", "", ""},
 		{"fault/pseries-null.txt", "pseries", "", ""},
+		{"fault/x86-numa-events.txt", "x86_64", "", ""},
 		// A freed object's poison, in a register or in memory.
 		{"fault/x86-compaction.txt", "x86_64", "address: ffffea0005000008", "address: 6b6b6b6b6b6b6b73"},
 		{"fault/real-x86-compaction.txt", "x86_64", "address: fffffffffffffffe", "address: 6b6b6b6b6b6b6b6b"},
@@ -213,6 +214,9 @@ func TestLookAlikes(t *testing.T) {
 		{"fault/real-x86-compaction-huge.txt", "x86_64", "address: 0000000000000031", "address: 0000000000000008"},
 		{"fault/real-pseries-valid-zones.txt", "pseries", "BUG: Kernel NULL pointer dereference on read at 0x00000090", "BUG: Unable to handle kernel data access on read at 0xc000000006b10490"},
 		{"fault/real-x86-valid-zones.txt", "x86_64", "address: 0000000000000098", "address: 0000000000000898"},
+		{"fault/x86-numa-events.txt", "x86_64", "address: ffffe8ffffc05a70", "address: 6b6b6b6b6b6b6b73"},
+		{"fault/x86-numa-events.txt", "x86_64", "address: ffffe8ffffc05a70", "address: ffff888003c5e008"},
+		{"fault/x86-numa-events.txt", "x86_64", "supervisor write access", "supervisor read access"},
 		// A write.
 		{"fault/real-pseries-valid-zones.txt", "pseries", "dereference on read at", "dereference on write at"},
 		{"fault/real-x86-valid-zones.txt", "x86_64", "supervisor read access", "supervisor write access"},

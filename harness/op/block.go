@@ -26,6 +26,7 @@ const blockLimit = 10 * time.Second
 var BlockOffline = Kinds.Register(&Kind{
 	Name:     "block-offline",
 	Doc:      "bring a memory block of a DIMM offline through its `state` or `online` attribute",
+	Touches:  blockOfflineTouches,
 	Deadline: patience,
 	Zero:     func() Op { return &blockSet{} },
 	Draw: func(r *rand.Rand, s *State) Op {
@@ -45,6 +46,7 @@ var BlockOffline = Kinds.Register(&Kind{
 var BlockOnline = Kinds.Register(&Kind{
 	Name:     "block-online",
 	Doc:      "bring a memory block of a DIMM online through its `state` or `online` attribute",
+	Touches:  blockOnlineTouches,
 	Deadline: patience,
 	Zero:     func() Op { return &blockSet{} },
 	Draw: func(r *rand.Rand, s *State) Op {

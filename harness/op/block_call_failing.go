@@ -19,7 +19,9 @@ var BlockCallFailing = Kinds.Register(&Kind{
 	Name: "block-call-failing",
 	Doc: "bring a memory block of a DIMM online or offline with a call of a named kernel function failing, a few functions one after the other, and then " +
 		"without: error paths that no failing allocation leads to",
+	Touches:  blockTouches,
 	Deadline: patience,
+	Fails:    FailsAtFirst,
 	Zero:     func() Op { return &blockCallFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		kinds := []*Kind{BlockOffline, BlockOnline, BlockOnlineKernel}

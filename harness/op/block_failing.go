@@ -20,7 +20,9 @@ var BlockFailNth = Kinds.Register(&Kind{
 	Name: "block-fail-nth",
 	Doc: "bring a memory block of a DIMM online or offline with the nth allocation on the way failing (fail-nth), and then without: " +
 		"over many draws a sweep of all error paths",
+	Touches:  blockTouches,
 	Deadline: patience,
+	Fails:    FailsAtFirst,
 	Zero:     func() Op { return &blockFailNth{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		set, ok := drawBlockSet(r, s)

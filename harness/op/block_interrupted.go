@@ -20,7 +20,9 @@ var BlockInterrupted = Kinds.Register(&Kind{
 	Name: "block-interrupted",
 	Doc: "bring a memory block of a DIMM online or offline, with a signal to the writing task while it is at it, and then without: offline_pages() gives up " +
 		"on any signal, wherever it is, and what it did until then must be undone",
+	Touches:  blockTouches,
 	Deadline: patience,
+	Fails:    FailsAtFirst,
 	Zero:     func() Op { return &blockInterrupted{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		set, ok := drawBlockSet(r, s)

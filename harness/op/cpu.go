@@ -23,6 +23,7 @@ const cpuLimit = 10 * time.Second
 var CPUOffline = Kinds.Register(&Kind{
 	Name:     "cpu-offline",
 	Doc:      "bring a CPU offline through cpuN/online",
+	Touches:  cpuTouches,
 	Deadline: patience,
 	Zero:     func() Op { return &cpuSet{} },
 	Draw: func(r *rand.Rand, s *State) Op {
@@ -38,6 +39,7 @@ var CPUOffline = Kinds.Register(&Kind{
 var CPUOnline = Kinds.Register(&Kind{
 	Name:     "cpu-online",
 	Doc:      "bring a CPU online through cpuN/online",
+	Touches:  cpuTouches,
 	Deadline: patience,
 	Zero:     func() Op { return &cpuSet{} },
 	Draw: func(r *rand.Rand, s *State) Op {

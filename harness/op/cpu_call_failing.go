@@ -15,7 +15,9 @@ var CPUCallFailing = Kinds.Register(&Kind{
 	Name: "cpu-call-failing",
 	Doc: "bring a CPU online or offline with a call of a named kernel function failing, a few functions one after the other, and then without: " +
 		"error paths that are no steps of CPU hotplug",
+	Touches:  cpuTouches,
 	Deadline: patience,
+	Fails:    FailsAtFirst,
 	Zero:     func() Op { return &cpuCallFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		set, ok := drawCPUSet(r, s)

@@ -19,7 +19,9 @@ var CPUFailing = Kinds.Register(&Kind{
 	Name: "cpu-failing",
 	Doc: "bring a CPU online or offline with a random step of CPU hotplug failing (cpuN/hotplug/fail), and then without: what was done until then " +
 		"must be undone, locks included",
+	Touches:  cpuTouches,
 	Deadline: patience,
+	Fails:    FailsAtFirst,
 	Zero:     func() Op { return &cpuFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		set, ok := drawCPUSet(r, s)

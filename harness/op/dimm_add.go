@@ -14,6 +14,7 @@ import (
 var DIMMAdd = Kinds.Register(&Kind{
 	Name:     "dimm-add",
 	Doc:      "plug a DIMM (object-add, device_add pc-dimm) and wait until the guest has its memory",
+	Touches:  dimmAddTouches,
 	Deadline: patience,
 	Zero:     func() Op { return &dimmAdd{} },
 	Draw: func(r *rand.Rand, s *State) Op {

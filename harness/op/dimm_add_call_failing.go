@@ -13,7 +13,9 @@ import (
 var DIMMAddCallFailing = Kinds.Register(&Kind{
 	Name:     "dimm-add-call-failing",
 	Doc:      "plug a DIMM with a call of a named kernel function failing on the way: error paths of adding memory that no failing allocation leads to; that the guest doesn't take it is a legitimate answer",
+	Touches:  dimmAddTouches,
 	Deadline: patience,
+	Fails:    FailsAllOver,
 	Zero:     func() Op { return &dimmAddCallFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		o := DIMMAdd.Draw(r, s)

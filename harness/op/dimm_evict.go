@@ -16,11 +16,17 @@ import (
 // with as many attempts as it takes.
 const evictLimit = 15 * time.Second
 
+// evictTry is how long each attempt may take before it is interrupted: all the
+// while nobody else can hotplug anything, and who has the memory that pages could
+// move to may be waiting for just that.
+const evictTry = 2 * time.Second
+
 // DIMMEvict unplugs a DIMM that the guest has been made to let go first.
 var DIMMEvict = Kinds.Register(&Kind{
 	Name: "dimm-evict",
 	Doc: "bring all memory blocks of a DIMM offline, again and again while the kernel refuses, then unplug it: " +
 		"what dimm-remove can't do when the kernel itself has pages there. Of a refused removal pseries' QEMU hears nothing, and it takes no second one",
+	Touches:  dimmEvictTouches,
 	Deadline: patience,
 	Zero:     func() Op { return &dimmEvict{} },
 	Draw: func(r *rand.Rand, s *State) Op {
@@ -73,7 +79,7 @@ func offlineOnce(ctx context.Context, v *vm.VM, r vm.Range) error {
 			continue
 		}
 		err := guestRefusal(v.Agent.Call(ctx, agent.MethodSetBlock, agent.SetBlockParams{
-			ID: b.ID, Via: "state", Value: "offline", LimitMS: v.Deadline(blockLimit).Milliseconds(),
+			ID: b.ID, Via: "state", Value: "offline", LimitMS: v.Deadline(evictTry).Milliseconds(),
 		}, nil))
 		if err != nil && !errors.Is(err, ErrRefused) {
 			return err

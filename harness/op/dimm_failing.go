@@ -29,7 +29,9 @@ var DIMMAddFailing = Kinds.Register(&Kind{
 	Name: "dimm-add-failing",
 	Doc: "plug a DIMM while some allocations of the kernel's workers, who do the hotplug, fail (failslab, fail_page_alloc): the error paths of " +
 		"adding memory; that the guest doesn't take it is a legitimate answer",
+	Touches:  dimmAddTouches,
 	Deadline: patience,
+	Fails:    FailsAllOver,
 	Zero:     func() Op { return &dimmAddFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		o := DIMMAdd.Draw(r, s)
@@ -45,7 +47,9 @@ var DIMMRemoveFailing = Kinds.Register(&Kind{
 	Name: "dimm-remove-failing",
 	Doc: "unplug a DIMM while some allocations of the kernel's workers, who do the hotplug, fail (failslab, fail_page_alloc): the error paths of " +
 		"offlining and removing memory",
+	Touches:  dimmRemoveTouches,
 	Deadline: patience,
+	Fails:    FailsAllOver,
 	Zero:     func() Op { return &dimmRemoveFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		o := DIMMRemove.Draw(r, s)

@@ -14,6 +14,7 @@ import (
 var DIMMRemove = Kinds.Register(&Kind{
 	Name:     "dimm-remove",
 	Doc:      "unplug a DIMM (device_del) and wait until the guest has let it go, refused, or keeps it pending",
+	Touches:  dimmRemoveTouches,
 	Deadline: patience,
 	Zero:     func() Op { return &dimmRemove{} },
 	Draw: func(r *rand.Rand, s *State) Op {

@@ -13,7 +13,9 @@ import (
 var DIMMRemoveCallFailing = Kinds.Register(&Kind{
 	Name:     "dimm-remove-call-failing",
 	Doc:      "unplug a DIMM with a call of a named kernel function failing on the way: error paths of offlining and removing memory that no failing allocation leads to",
+	Touches:  dimmRemoveTouches,
 	Deadline: patience,
+	Fails:    FailsAllOver,
 	Zero:     func() Op { return &dimmRemoveCallFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		o := DIMMRemove.Draw(r, s)

@@ -25,6 +25,7 @@ var MemoryProbe = Kinds.Register(&Kind{
 	Name: "memory-probe",
 	Doc: "ask the kernel through memory/probe to add boot memory, which it has already: the whole way in, locks and all, and a certain EEXIST " +
 		"at its end; memory that isn't there would be used once somebody brings it online",
+	Touches:  []string{"drivers/base/memory.c:probe_store", "mm/memory_hotplug.c:__add_memory", "kernel/resource.c"},
 	Deadline: patience,
 	Zero:     func() Op { return &memoryProbe{} },
 	Draw: func(r *rand.Rand, s *State) Op {

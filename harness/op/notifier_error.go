@@ -28,7 +28,9 @@ var BlockNotifierError = Kinds.Register(&Kind{
 	Name: "block-notifier-error",
 	Doc: "bring a memory block of a DIMM online or offline while a memory notifier answers with an error (memory-notifier-error-inject), and then " +
 		"without: what the kernel did until then must be undone, locks included",
+	Touches:  blockTouches,
 	Deadline: patience,
+	Fails:    FailsAtFirst,
 	Zero:     func() Op { return &notifierError{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		set, ok := drawBlockSet(r, s)

@@ -40,6 +40,14 @@ type Kind struct {
 	// reference host. Past it, stretched by the guest's slowness, the op is hung.
 	Deadline time.Duration
 
+	// Touches are the files, directories and functions of the kernel's source that
+	// it makes run, as package focus reads them; none for one that only carries
+	// others (workload-start), or asks nothing of the kernel.
+	Touches []string
+
+	// Fails says when its ops have something fail, in kinds that are made for that.
+	Fails Failing
+
 	Zero func() Op // an empty op, to unmarshal into
 
 	// Draw makes an op that fits the state, or nil when none does (nothing to

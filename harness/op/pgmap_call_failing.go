@@ -15,7 +15,9 @@ var PgmapCallFailing = Kinds.Register(&Kind{
 	Name: "pgmap-call-failing",
 	Doc: "have a call of a named kernel function fail in memremap_pages(), a few functions one after the other: error paths that no failing allocation " +
 		"leads to; nothing happens without workload pgmap-storm",
+	Touches:  pgmapTouches,
 	Deadline: patience,
+	Fails:    FailsAllOver,
 	Zero:     func() Op { return &pgmapCallFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		failing, ok := drawCalls(r, s, "pgmap", callsAtOnce)

@@ -15,7 +15,9 @@ var PgmapFailing = Kinds.Register(&Kind{
 	Name: "pgmap-failing",
 	Doc: "for a while some allocations of pgmap-storm's threads fail (failslab, fail_page_alloc): the error paths of memremap_pages(); " +
 		"nothing happens without that workload",
+	Touches:  pgmapTouches,
 	Deadline: patience,
+	Fails:    FailsAllOver,
 	Zero:     func() Op { return &pgmapFailing{} },
 	Draw: func(r *rand.Rand, _ *State) Op {
 		f := drawFailing(r)

@@ -18,6 +18,7 @@ import (
 var VCPUAdd = Kinds.Register(&Kind{
 	Name:     "vcpu-add",
 	Doc:      "plug a vCPU (device_add) and wait until the guest has it online",
+	Touches:  vcpuTouches,
 	Deadline: patience,
 	Zero:     func() Op { return &vcpuAdd{} },
 	Draw: func(r *rand.Rand, s *State) Op {
@@ -111,6 +112,7 @@ func (o *vcpuAdd) Apply(s *State) { s.VCPUs[o.CPU] = true }
 var VCPURemove = Kinds.Register(&Kind{
 	Name:     "vcpu-remove",
 	Doc:      "unplug a vCPU (device_del) and wait until the guest has let it go or refused",
+	Touches:  vcpuTouches,
 	Deadline: patience,
 	Zero:     func() Op { return &vcpuRemove{} },
 	Draw: func(r *rand.Rand, s *State) Op {

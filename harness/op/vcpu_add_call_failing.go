@@ -14,7 +14,9 @@ import (
 var VCPUAddCallFailing = Kinds.Register(&Kind{
 	Name:     "vcpu-add-call-failing",
 	Doc:      "plug a vCPU with a call of a named kernel function failing on the way: error paths of registering a CPU and of bringing it up for the first time; that the guest doesn't take it is a legitimate answer",
+	Touches:  vcpuTouches,
 	Deadline: patience,
+	Fails:    FailsAllOver,
 	Zero:     func() Op { return &vcpuAddCallFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		o := VCPUAdd.Draw(r, s)

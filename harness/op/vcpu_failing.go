@@ -14,7 +14,9 @@ var VCPUAddFailing = Kinds.Register(&Kind{
 	Name: "vcpu-add-failing",
 	Doc: "plug a vCPU while some allocations of the kernel's workers, who do the hotplug, fail (failslab, fail_page_alloc): the error paths of " +
 		"registering a CPU and of bringing it up; that the guest doesn't take it is a legitimate answer",
+	Touches:  vcpuTouches,
 	Deadline: patience,
+	Fails:    FailsAllOver,
 	Zero:     func() Op { return &vcpuAddFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		o := VCPUAdd.Draw(r, s)

@@ -13,7 +13,9 @@ import (
 var VCPURemoveCallFailing = Kinds.Register(&Kind{
 	Name:     "vcpu-remove-call-failing",
 	Doc:      "unplug a vCPU with a call of a named kernel function failing on the way: error paths of offlining and removing a CPU",
+	Touches:  vcpuTouches,
 	Deadline: patience,
+	Fails:    FailsAllOver,
 	Zero:     func() Op { return &vcpuRemoveCallFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		o := VCPURemove.Draw(r, s)

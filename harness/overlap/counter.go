@@ -110,7 +110,7 @@ func (c *Counter) Add(e history.Event) {
 func (c *Counter) begin(e history.Event) {
 	g := c.guest(e.Guest)
 	a := &activity{lane: e.Step.Lane, kind: e.Step.Op.Kind.Name, begin: e.At}
-	if !e.Setup {
+	if !e.Setup && !e.Step.OfFinale() { // a finale is meant to have nothing beside it
 		a.step = e.Step
 		c.noteDone(g.part, a)
 		if e.Step.Meet != nil {

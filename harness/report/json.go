@@ -56,6 +56,7 @@ type machineJSON struct {
 	Rules        *rulesJSON                    `json:"rules,omitempty"`
 	Calls        *calls.Tally                  `json:"calls,omitempty"`
 	Waits        *waitsJSON                    `json:"waits,omitempty"`
+	Reach        *reachJSON                    `json:"reach,omitempty"`
 	Overlap      overlapJSON                   `json:"overlap"`
 	Guests       int                           `json:"guests"`
 	Starts       []startJSON                   `json:"starts"`
@@ -127,7 +128,7 @@ func newMachineJSON(m Machine) machineJSON {
 		Kernel: m.Case.Kernel.Name, Release: m.Case.Kernel.Release, Accel: m.Case.Accel, QEMU: m.Case.QEMU,
 		Ops: map[string]map[op.Outcome]int{}, OpsPerMinute: list(v.PerMinute), Workloads: map[string]uint64{},
 		Findings: []findingJSON{}, Faults: []faultJSON{}, Guests: len(v.Guests), Starts: []startJSON{}, Slots: []slotJSON{},
-		Rules: newRulesJSON(v.Rules), Calls: v.Calls, Waits: newWaitsJSON(v.Waits), Overlap: newOverlapJSON(v.Overlap), Omitted: list(m.Case.Kernel.Omitted), RunDir: m.Dir, Replay: vm.Shell(m.Replay...),
+		Rules: newRulesJSON(v.Rules), Calls: v.Calls, Waits: newWaitsJSON(v.Waits), Reach: newReachJSON(v.Reach), Overlap: newOverlapJSON(v.Overlap), Omitted: list(m.Case.Kernel.Omitted), RunDir: m.Dir, Replay: vm.Shell(m.Replay...),
 	}
 	for kind, counts := range v.Ops {
 		out.Ops[kind] = map[op.Outcome]int{}

@@ -89,6 +89,9 @@ func (t *text) run(r *Run) {
 func (t *text) machine(m Machine) {
 	v := m.Verdict
 	t.f("\n== %s: %s\n", m.Case.Machine, string(v.Status))
+	if warning := reachWarning(v.Reach); warning != "" {
+		t.prose("! ", warning)
+	}
 	t.f("kernel  %s (%s), QEMU %s, %s\n", m.Case.Kernel.Name, m.Case.Kernel.Release, m.Case.QEMU, m.Case.Accel)
 	t.slots(m)
 	t.guests(v)
@@ -98,6 +101,7 @@ func (t *text) machine(m Machine) {
 	t.ops(v)
 	t.workloads(v)
 	t.overlap(v.Overlap)
+	t.reach(v.Reach)
 	t.rules(v)
 	t.calls(v.Calls)
 	t.waits(v)

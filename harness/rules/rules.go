@@ -47,6 +47,7 @@ const (
 type Set struct {
 	Rules   []Rule
 	Watches []Func // functions that are only watched
+	Counts  []Count
 	Widen   []Widening
 }
 
@@ -117,12 +118,7 @@ func (s *Set) line(line, source string) error {
 	words := strings.Fields(line)
 	switch words[0] {
 	case "watch":
-		f, rest, err := parseFunc(words[1:])
-		if err == nil && len(rest) > 0 {
-			err = fmt.Errorf("%q: a watch takes no conditions", rest[0])
-		}
-		s.Watches = append(s.Watches, f)
-		return err
+		return s.parseWatch(words[1:])
 	case "widen":
 		if len(words) != 3 {
 			return fmt.Errorf("a widening is: widen FUNCTION MICROSECONDS")
@@ -269,7 +265,8 @@ func (r Rule) Fits(kernel, arch string) bool {
 }
 
 // For is the text that the module of a guest is given: the rules that are meant
-// for its kernel, and delays. It fails if that is more than the module takes.
+// for its kernel, and delays. It fails if that is more than the module takes. Of
+// functions that are only counted it has those for which there is room.
 func (s *Set) For(kernel, arch string, widen []Widening) (string, error) {
 	var b strings.Builder
 	funcs := map[string]bool{}
@@ -292,6 +289,13 @@ func (s *Set) For(kernel, arch string, widen []Widening) (string, error) {
 	if count > maxRules || len(funcs) > maxFuncs || b.Len() > MaxText {
 		return "", blame.Errorf(blame.User, "leave some out", "%d rules about %d functions, %d bytes: the checker takes %d, %d and %d",
 			count, len(funcs), b.Len(), maxRules, maxFuncs, MaxText)
+	}
+	for _, c := range s.Counts {
+		// A function that more than counting is asked of mustn't be let go.
+		if line := c.line(); !funcs[c.Symbol] && len(funcs) < maxFuncs && b.Len()+len(line) <= MaxText {
+			b.WriteString(line)
+			funcs[c.Symbol] = true
+		}
 	}
 	return b.String(), nil
 }

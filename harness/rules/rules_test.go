@@ -36,6 +36,8 @@ online_pages since=6.8 arch=x86_64,ppc64le:  mem_hotplug_lock(w)   !slab_mutex  
 device_online bus=memory,cpu: device_hotplug_lock(w)|(memory_chain).rwsem(r)
 
 watch kthread_stop
+watch new_slab upto=500
+watch kthread_stop upto=500
 widen kernfs_drain 500
 `)
 	want := &rules.Set{
@@ -47,6 +49,7 @@ widen kernfs_drain 500
 			{Func: rules.Func{Symbol: "device_online", Buses: []string{"memory", "cpu"}}, Terms: "device_hotplug_lock(w)|(memory_chain).rwsem(r)"},
 		},
 		Watches: []rules.Func{{Symbol: "kthread_stop"}},
+		Counts:  []rules.Count{{Symbol: "new_slab", Upto: 500}, {Symbol: "kthread_stop", Upto: 500}},
 		Widen:   []rules.Widening{{Func: "kernfs_drain", Delay: 500 * time.Microsecond}},
 	}
 	if diff := cmp.Diff(want, s); diff != "" {
@@ -61,6 +64,7 @@ device_online bus=memory,cpu: device_hotplug_lock(w)|(memory_chain).rwsem(r)
 watch kthread_stop
 widen kernfs_drain 500
 widen f 1000
+watch new_slab upto=500
 `
 	if diff := cmp.Diff(module, text); diff != "" {
 		t.Error(diff)
@@ -71,7 +75,7 @@ func TestParseRefuses(t *testing.T) {
 	for _, line := range []string{
 		"online_pages", "online_pages:", ": a(w)", "online pages: a(w)", "f: a", "f: a(x)", "f: !a|b", "f: (w)", "f: a(w)|",
 		"f since=new: a(w)", "f until=6.1: a(w)", "f arch=: a(w)", "f bus=a,b,c: a(w)", "f bus=../x: a(w)",
-		"watch", "watch f since=6.1", "widen f", "widen f -1", "widen f 10001", "widen f 1 2",
+		"watch", "watch f since=6.1", "watch f upto=0", "watch f upto=x", "watch f upto=1 upto=2", "watch f bus=cpu upto=1", "widen f", "widen f -1", "widen f 10001", "widen f 1 2",
 		"f: " + strings.Repeat("a(w) ", 9), "f: " + strings.Repeat("x", 64) + "(w)", "f: a(w)|b(w)|c(w)|d(w)|e(w)", strings.Repeat("f", 64) + ": a(w)",
 	} {
 		if _, err := rules.Parse("\n"+line, "some.rules"); blame.Of(err) != blame.User || !strings.Contains(err.Error(), "some.rules: line 2") {
@@ -129,6 +133,24 @@ func TestOurs(t *testing.T) {
 	}
 	if len(s.Rules) < 60 || len(s.Widen) > 0 {
 		t.Errorf("%d rules, %d delays", len(s.Rules), len(s.Widen))
+	}
+}
+
+// TestCountLines: what is only counted finds room last, and is no reason to go
+// without the rules.
+func TestCountLines(t *testing.T) {
+	s := parse(t, "f: a(w)\nwatch counted upto=5\n")
+	if got, want := s.CountLines([]string{"f", "counted", "g"}), "watch f upto=10000\nwatch g upto=10000\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	var b strings.Builder
+	b.WriteString("f: a(w)\n")
+	for i := range 200 {
+		fmt.Fprintf(&b, "watch f%d upto=1\n", i)
+	}
+	text, err := parse(t, b.String()).For("6.12", "x86_64", nil)
+	if lines := strings.Count(text, "\n"); err != nil || lines != 160 || !strings.HasPrefix(text, "f: a(w)\nwatch f0 upto=1\n") {
+		t.Errorf("%d lines, %v", lines, err)
 	}
 }
 

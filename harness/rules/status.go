@@ -39,6 +39,7 @@ type Hits struct {
 	Func        string `json:"func"`
 	Symbol      string `json:"symbol"`
 	Unavailable string `json:"unavailable,omitempty"` // why it isn't watched: an errno's number
+	Spent       bool   `json:"spent,omitempty"`       // let go after Hits calls, see Count: there were more
 	Hits        int64  `json:"hits"`
 	Off         int64  `json:"off"`      // while lockdep was off
 	Self        int64  `json:"self"`     // by tasks that had switched it off for themselves
@@ -110,7 +111,8 @@ func (s *Status) line(line string) bool {
 			Missed: f.Count("missed"), WidenUS: f.Count("widen"),
 		}
 		state := f.Text("state")
-		if state != "ok" {
+		h.Spent = state == "spent"
+		if state != "ok" && !h.Spent {
 			_, h.Unavailable, _ = strings.Cut(state, ":")
 			if !strings.HasPrefix(state, "unavailable:") {
 				f.Fail()

@@ -23,7 +23,11 @@ func (g *guest) collect(why error) {
 	if !errors.Is(why, errTimeUp) && !errors.Is(why, errRetired) {
 		return // it is lost, or nobody waits for it any more
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(g.ctx), g.vm.Deadline(collectLimit))
+	limit := g.vm.Deadline(collectLimit)
+	if g.scenario.Finale != nil {
+		limit += g.vm.Deadline(finaleLimit) + stopLimit
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(g.ctx), limit)
 	defer cancel()
 	switch {
 	case errors.Is(why, errTimeUp):
@@ -32,8 +36,7 @@ func (g *guest) collect(why error) {
 			return
 		}
 		g.recordZones(ctx, false)
-		g.stopWorkloads(ctx)
-		if !g.stuck() {
+		if g.comesToRest(ctx) {
 			g.recordZones(ctx, true)
 			g.recordBooks(ctx)
 		}
@@ -46,8 +49,7 @@ func (g *guest) collect(why error) {
 	if errors.Is(why, errBlind) {
 		// A report of lockdep's changes nothing else in the kernel, and there are
 		// kernels whose every guest ends with one.
-		g.stopWorkloads(ctx)
-		if !g.stuck() {
+		if g.comesToRest(ctx) {
 			g.recordBooks(ctx)
 		}
 	}
@@ -55,6 +57,21 @@ func (g *guest) collect(why error) {
 	g.readRules(ctx)
 	g.letSpeak(ctx) // not for ever: there are kernels and workloads that never fall silent
 	g.live.settle(0)
+}
+
+// comesToRest stops the workloads of a guest whose storm is over, does its
+// finale, and reports whether no task is stuck then.
+func (g *guest) comesToRest(ctx context.Context) bool {
+	g.stopWorkloads(ctx)
+	if g.stuck() {
+		return false
+	}
+	if g.scenario.Finale == nil {
+		return true
+	}
+	g.finale()
+	g.stopWorkloads(ctx)
+	return !g.stuck()
 }
 
 // letSpeak lets the kernel come to the end of what it is saying, for a while:

@@ -62,6 +62,7 @@ type guest struct {
 	deadlock  atomic.Bool  // some of its tasks wait for each other
 	number    int
 	scenario  *schedule.Scenario // the run's, or this guest's part of it
+	slice     time.Duration      // of the run that is this guest's at most; 0: all that is left
 	parent    context.Context    // the run's
 	ctx       context.Context
 	end       context.CancelCauseFunc // ends the guest's storm; the first cause counts
@@ -79,7 +80,8 @@ type guest struct {
 func (r *runner) oneGuest(parent context.Context) error {
 	ctx, end := context.WithCancelCause(parent)
 	defer end(nil)
-	g := &guest{runner: r, number: r.guest, scenario: r.cfg.Scenario.Part(r.cfg.Case.Seed, r.guest), parent: parent, ctx: ctx, end: end}
+	turn := r.cfg.Scenario.Turn(r.cfg.Case.Seed, r.guest)
+	g := &guest{runner: r, number: r.guest, scenario: turn.Part, slice: turn.Slice, parent: parent, ctx: ctx, end: end}
 	g.live = newLive(g.onComplaint)
 	r.progress("booting")
 	if err := g.start(); err != nil {

@@ -23,8 +23,8 @@ import (
 // storm runs all lanes until the guest's end is called. It returns why.
 func (g *guest) storm() error {
 	length, over := g.left(), errTimeUp
-	if slice := g.cfg.Scenario.Slice; slice > 0 && slice < length {
-		length, over = slice, errTurnUp
+	if g.slice > 0 && g.slice < length {
+		length, over = g.slice, errTurnUp
 	}
 	timer := time.AfterFunc(length, func() { g.end(over) })
 	defer timer.Stop()
@@ -33,7 +33,7 @@ func (g *guest) storm() error {
 	g.side.Go(g.watchHealth)
 	g.side.Go(func() { g.watchDeadlock(g.ctx) })
 	g.side.Go(g.watchWaits)
-	g.startWorkloads(&lanes)
+	g.startWorkloads(g.ctx, &lanes, g.scenario.Workloads)
 	ours := schedule.LanesOf(g.lanes, g.cfg.Scenario, g.scenario)
 	meets := newFloor(ours, &g.usual)
 	for _, lane := range ours {
@@ -47,14 +47,14 @@ func (g *guest) storm() error {
 	return why
 }
 
-// startWorkloads has what the scenario wants to run all the time started, side by
-// side with one another and with the lanes.
-func (g *guest) startWorkloads(starts *sync.WaitGroup) {
-	for _, w := range g.scenario.Workloads {
+// startWorkloads has workloads started, side by side with one another and with
+// the lanes.
+func (g *guest) startWorkloads(ctx context.Context, starts *sync.WaitGroup, all []op.WorkloadStart) {
+	for _, w := range all {
 		start := w
 		start.Params.Seed = g.cfg.Case.Seed
 		starts.Go(func() {
-			g.step(schedule.Step{Lane: "workloads", Op: op.Spec{Kind: op.WorkloadStartOp, Op: &start}}, true)
+			g.stepIn(ctx, schedule.Step{Lane: "workloads", Op: op.Spec{Kind: op.WorkloadStartOp, Op: &start}}, true)
 		})
 	}
 }
@@ -82,16 +82,20 @@ func (g *guest) runLane(lane *schedule.Sequence, meets *floor) {
 	}
 }
 
-// step does one step and records how it ended.
-func (g *guest) step(step schedule.Step, setup bool) {
+// step does one step of the storm.
+func (g *guest) step(step schedule.Step, setup bool) { g.stepIn(g.ctx, step, setup) }
+
+// stepIn does one step and records how it ended. Its own deadline, or ctx, may
+// cut it off.
+func (g *guest) stepIn(ctx context.Context, step schedule.Step, setup bool) {
 	seq := int(g.seq.Add(1))
 	g.noteWorkload(step)
 	g.history.Add(history.Event{Type: history.StepBegin, Guest: g.number, Seq: seq, Step: &step, Setup: setup})
-	ctx, cancel := context.WithTimeout(g.ctx, g.vm.Deadline(step.Op.Kind.Deadline))
+	ctx, cancel := context.WithTimeout(ctx, g.vm.Deadline(step.Op.Kind.Deadline))
 	defer cancel()
 	began := time.Now()
 	err := step.Op.Op.Inject(ctx, g.vm)
-	if err == nil {
+	if err == nil && !step.Leaves() {
 		err = step.Op.Op.Confirm(ctx, g.vm)
 	}
 	outcome := op.OutcomeOf(err, context.Cause(ctx))
@@ -109,7 +113,9 @@ func (g *guest) step(step schedule.Step, setup bool) {
 	g.history.Add(end)
 	g.finished.Add(1)
 	if outcome == op.Done {
-		g.usual.add(step.Op.Kind, time.Since(began))
+		if !step.OfFinale() { // nobody meets those, and some are half of what they are otherwise
+			g.usual.add(step.Op.Kind, time.Since(began))
+		}
 		g.dropWorkload(step)
 	}
 	g.react(step, outcome, err)
@@ -237,6 +243,7 @@ func (g *guest) stopWorkloads(ctx context.Context) {
 			if err := g.vm.Agent.Call(ctx, agent.MethodStopWorkload, params, &stats); err != nil {
 				return // it never started, was stopped, or the guest is gone, or it doesn't die: see stuck
 			}
+			g.workloads.Delete(id)
 			text, _ := json.Marshal(stats)
 			g.history.Add(history.Event{Type: history.Workload, Guest: g.number, Text: string(text)})
 		})

@@ -3,11 +3,13 @@
 package run_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"plugstorm/harness/focus"
 	"plugstorm/harness/history"
 	"plugstorm/harness/op"
 	"plugstorm/harness/schedule"
@@ -39,5 +41,34 @@ func TestTurns(t *testing.T) {
 		if slices.Contains(r.specs[guest-1].KernelArgs, "first") != (part == "first/") {
 			t.Errorf("guest %d: %q", guest, r.specs[guest-1].KernelArgs)
 		}
+	}
+}
+
+// TestTurnsToward: a run goes by its focus, in the order of turns and in their
+// length.
+func TestTurnsToward(t *testing.T) {
+	parts := []*schedule.Scenario{calm(), calm(), calm(), only(schedule.Lane{CPUs: 1, Gap: time.Second}, op.CPUOffline, op.CPUOnline)}
+	for i, name := range []string{"a", "b", "c", "near"} {
+		parts[i].Name = name
+	}
+	s := schedule.InTurn("all", "", time.Hour, 20*time.Second, parts...).Toward([]focus.Place{{File: "kernel/cpu.c", Func: "_cpu_down"}})
+	r := play{seed: 0, duration: 2 * time.Minute, scenario: s}.perform(t)
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	var turns []string
+	var up time.Duration
+	for _, e := range r.Events {
+		switch e.Type {
+		case history.GuestStart:
+			turns = append(turns, e.Part)
+		case history.AgentUp:
+			up = e.At
+		case history.GuestEnd:
+			turns[len(turns)-1] += fmt.Sprintf(" %d", int((e.At - up).Round(time.Second).Seconds()))
+		}
+	}
+	if got, want := strings.Join(turns, ", "), "near 20, a 20, b 10, near 40, c 10"; !strings.HasPrefix(got, want) {
+		t.Errorf("%s, want %s", got, want)
 	}
 }

@@ -37,8 +37,11 @@ type Scenario struct {
 	// another lane; see Meet.
 	Meet int
 
+	Finale *Finale // how each guest's turn ends; nil: it just does
+
 	Parts []*Scenario   // if it is made of several, see InTurn
 	Slice time.Duration // of each part's guest; 0 without parts
+	near  []nears       // each part's, of one that has a focus; see Toward
 
 	Widen   []Widening // delays that a guest may get, see Widenings
 	NoRules bool       // goes without the rule checker: for measuring, or because all of its guests break at once
@@ -55,12 +58,7 @@ func (s *Scenario) For(prebuilt bool) *Scenario {
 	for _, part := range s.Parts {
 		fit.Parts = append(fit.Parts, part.For(prebuilt))
 	}
-	fit.Workloads = nil
-	for _, w := range s.Workloads {
-		if workload, err := agent.Workloads.Get(w.Name); err == nil && len(workload.Modules) == 0 {
-			fit.Workloads = append(fit.Workloads, w)
-		}
-	}
+	fit.Workloads, fit.Finale = withoutModules(s.Workloads), s.Finale.prebuilt()
 	fit.Lanes = slices.Clone(s.Lanes)
 	for i := range fit.Lanes {
 		fit.Lanes[i].Workloads = slices.DeleteFunc(slices.Clone(s.Lanes[i].Workloads),
@@ -103,6 +101,8 @@ type Step struct {
 	Gap   time.Duration `json:"gap_ns"`
 	Op    op.Spec       `json:"op"`
 	Meet  *Meet         `json:"meet,omitempty"` // the Gap comes before it
+
+	Finale int `json:"finale,omitempty"` // of a step on FinaleLane: the number of the guest, from 1, whose turn it ended
 }
 
 // A Sequence is the list of a lane's steps: endless when drawn, finite when
@@ -167,7 +167,8 @@ func (q *Sequence) Lane() string { return q.lane.Name }
 func (q *Sequence) Setup() []op.Spec { return q.state.Setup() }
 
 // Replay makes fresh sequences replay recorded steps instead of drawing. A
-// step on a lane that isn't among them is an error.
+// step on a lane that isn't among them is an error, but for those of finales,
+// which belong to no lane: see RecordedFinale.
 func Replay(all []*Sequence, steps []Step) error {
 	byLane := map[string]*Sequence{}
 	for _, q := range all {
@@ -176,6 +177,9 @@ func Replay(all []*Sequence, steps []Step) error {
 	}
 	there := callers(steps)
 	for _, step := range steps {
+		if step.OfFinale() {
+			continue
+		}
 		q := byLane[step.Lane]
 		if q == nil {
 			return blame.Errorf(blame.User, "replay it with the plugstorm that recorded it",

@@ -72,6 +72,7 @@ func (j *judge) finish() {
 	slices.SortStableFunc(v.Findings, inOrder)
 	v.Rules, v.Waits = j.tally(), j.waitsTally()
 	v.Calls = calls.NewTally(j.calls, calls.Funcs(j.record.Case.Machine))
+	v.Reach = j.reach()
 	v.Overlap = j.overlaps.Table()
 	v.Why = j.doubts()
 	found := slices.ContainsFunc(v.Findings, unexplained)

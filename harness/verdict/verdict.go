@@ -69,6 +69,7 @@ type Verdict struct {
 	Rules     *rules.Tally       `json:"rules,omitempty"`     // nil: none were to be checked
 	Calls     *calls.Tally       `json:"calls,omitempty"`     // nil: none were to fail
 	Waits     *Waits             `json:"waits,omitempty"`     // nil: nobody looked for predicted deadlocks
+	Reach     *Reach             `json:"reach,omitempty"`     // nil: nothing was patched
 	Overlap   *overlap.Table     `json:"overlap"`             // which ops were under way at the same time
 }
 

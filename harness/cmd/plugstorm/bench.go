@@ -28,6 +28,7 @@ type benchFlags struct {
 	tree     string
 	features []string
 	rules    string
+	focus    []string
 	baseline bool
 	cold     bool
 	suite    string
@@ -105,6 +106,7 @@ func (f *benchFlags) define(flags *pflag.FlagSet) {
 	flags.StringVar(&f.accel, "accel", "auto", "auto, kvm or tcg")
 	flags.StringVar(&f.known, "known", "default", "known-issues file, 'default' for ours, 'none'")
 	flags.StringVar(&f.rules, "rules", "default", "file of rules about locks, 'default' for ours, 'none' for what the kernel says by itself")
+	focusFlag(flags, &f.focus)
 	flags.BoolVar(&f.cold, "cold", false, "boot every guest; otherwise, where QEMU can, they go on from a saved one")
 	flags.IntVar(&f.jobs, "jobs", 1, "guests at a time")
 	flags.StringVar(&f.out, "out", "", "directory of the results, new or empty (default below plugstorm-runs)")
@@ -153,12 +155,15 @@ func (a *app) benchDetect(ctx context.Context, f *benchFlags, flags *pflag.FlagS
 
 // newBench checks everything that can be the user's mistake.
 func (a *app) newBench(f *benchFlags) (*bench, error) {
-	b := &bench{app: a, flags: f, prepare: a.prepareCell, run: a.runCell}
+	b := &bench{app: a, flags: f, prepare: a.prepareCell, tell: a.tellCell, run: a.runCell}
 	err := f.check()
 	if err == nil {
 		err = f.absolute()
 	}
 	if err != nil {
+		return nil, err
+	}
+	if _, err = (&runFlags{focus: f.focus}).places(); err != nil {
 		return nil, err
 	}
 	if b.known, err = loadKnown(f.known); err != nil {

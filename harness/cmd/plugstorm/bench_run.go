@@ -19,6 +19,7 @@ import (
 
 	"plugstorm/harness/blame"
 	"plugstorm/harness/detect"
+	"plugstorm/harness/verdict"
 )
 
 // A bench is a detection benchmark in progress.
@@ -33,6 +34,7 @@ type bench struct {
 
 	// What a benchmark does to the world; tests put their own here.
 	prepare func(context.Context, *plan) error
+	tell    func(context.Context, *plan) error // what is to be known of a prepared plan
 	run     func(context.Context, *plan, detect.Cell, string) (detect.Result, error)
 
 	mu      sync.Mutex // of what follows, and of results.ndjson
@@ -90,6 +92,10 @@ func (b *bench) measure(parent context.Context) error {
 			b.fail(ctx, c, err)
 			continue
 		}
+		if err := b.tellOf(ctx, c); err != nil {
+			b.fail(ctx, c, err)
+			continue
+		}
 		b.app.ui.Stage("bench detect", 0)
 		for _, seed := range seeds {
 			runs.Go(func() error { return b.seed(ctx, c, seed) })
@@ -141,6 +147,15 @@ func (b *bench) prepareCell(ctx context.Context, c detect.Cell) error {
 	return b.prepare(ctx, p)
 }
 
+// tellOf says where a cell's runs look first, once for all of them.
+func (b *bench) tellOf(ctx context.Context, c detect.Cell) error {
+	p, err := b.planRun(c, b.plan.First, "")
+	if err != nil {
+		return err
+	}
+	return b.tell(ctx, p)
+}
+
 // fail tells why a cell's runs are not measured.
 func (b *bench) fail(ctx context.Context, c detect.Cell, err error) {
 	if ctx.Err() == nil {
@@ -175,7 +190,7 @@ func (b *bench) seed(ctx context.Context, c detect.Cell, seed int64) error {
 		if err := b.keep(r); err != nil {
 			return err
 		}
-		b.app.ui.Line(fmt.Sprintf("%s, seed %d: %s", c, seed, outcome(c, &r)))
+		b.app.ui.Line(fmt.Sprintf("%s, seed %d: %s%s", c, seed, outcome(c, &r), reached(r.Reach)))
 		if r.Told() {
 			break
 		}
@@ -204,6 +219,19 @@ func outcome(c detect.Cell, r *detect.Result) string {
 		return "missed"
 	}
 	return "unknown: " + strings.Join(r.Why, "; ")
+}
+
+// reached says how much of what the bug's patch changes was called in a run; "" if
+// it is the patch of none, or changes no function.
+func reached(r *verdict.Reach) string {
+	if r == nil || len(r.Functions) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("; reached %d of %d changed functions", r.Run(), len(r.Functions))
+	if n := r.Unknown(); n > 0 {
+		text += fmt.Sprintf(", %d unknown", n)
+	}
+	return text
 }
 
 // runDir makes a directory for a run, below the benchmark's. Earlier runs of

@@ -117,7 +117,7 @@ func (b *bench) runFlags(c detect.Cell, seed int64) *runFlags {
 	f := &runFlags{
 		machines: []string{c.Machine}, suite: c.Suite, seed: seed, duration: b.plan.Budget,
 		tree: b.flags.tree, baseline: b.flags.baseline,
-		accel: b.flags.accel, known: b.flags.known, rules: b.flags.rules, cold: b.flags.cold || c.Cold, first: true,
+		accel: b.flags.accel, known: b.flags.known, rules: b.flags.rules, focus: b.flags.focus, cold: b.flags.cold || c.Cold, first: true,
 	}
 	t := b.target(c)
 	f.features = slices.Compact(slices.Sorted(slices.Values(slices.Concat(b.flags.features, t.features))))
@@ -144,6 +144,9 @@ func (b *bench) planRun(c detect.Cell, seed int64, dir string) (*plan, error) {
 	if p.rules, p.widen, err = f.checker(); err != nil {
 		return nil, err
 	}
+	if p.focus, err = f.places(); err != nil {
+		return nil, err
+	}
 	p.source, err = f.source(true)
 	return p, err
 }
@@ -152,6 +155,19 @@ func (b *bench) planRun(c detect.Cell, seed int64, dir string) (*plan, error) {
 func (a *app) prepareCell(ctx context.Context, p *plan) error {
 	_, _, err := a.kernel(ctx, p, p.machines[0])
 	return err
+}
+
+// tellCell says where a cell's runs look first, and what of it isn't there.
+func (a *app) tellCell(ctx context.Context, p *plan) error {
+	kernel, _, err := a.kernel(ctx, p, p.machines[0])
+	if err != nil {
+		return err
+	}
+	changed, err := a.changed(ctx, p)
+	if err != nil {
+		return err
+	}
+	return a.sayFocus(p, p.machines[0], kernel, changed)
 }
 
 // runCell does one run and judges it. It shows nothing by itself: several may

@@ -97,6 +97,7 @@ func newFakeBench(t *testing.T, w *fakeWorld, args ...string) (b *bench, stdout,
 		}
 		return nil
 	}
+	b.tell = func(context.Context, *plan) error { return nil }
 	b.run = w.do
 	return b, stdout, stderr
 }
@@ -119,6 +120,7 @@ func (w *fakeWorld) do(_ context.Context, p *plan, c detect.Cell, dir string) (d
 	r := detect.Result{
 		Version: detect.Version, Subject: c.Subject.Name, Machine: c.Machine, By: c.By, Suite: c.Suite,
 		Seed: p.seed, Budget: p.duration, Status: status, Dir: dir, Findings: []verdict.Finding{},
+		Reach: &verdict.Reach{Functions: []verdict.Reached{{Calls: 1}, {}, {Why: "inlined"}}},
 	}
 	if status == verdict.Found {
 		r.Findings = append(r.Findings, verdict.Finding{Finding: splat.Finding{Title: "possible deadlock in x", Type: "LOCKDEP", Identity: "i"}, At: time.Duration(p.seed) * time.Second})
@@ -180,7 +182,7 @@ func TestBench(t *testing.T) {
 	if len(w.runs) != 8+5 { // three of pseries' runs told nothing the first time
 		t.Errorf("%d runs: %q", len(w.runs), w.runs)
 	}
-	for _, want := range []string{"s0b on pseries, seed 1: detected 1.0s", "seed 2: missed", "seed 4: unknown", "no QEMU", "s0b on x86_64, seed 1: silent, as it must be"} {
+	for _, want := range []string{"s0b on pseries, seed 1: detected 1.0s", "seed 2: missed; reached 1 of 3 changed functions, 1 unknown", "seed 4: unknown", "no QEMU", "s0b on x86_64, seed 1: silent, as it must be"} {
 		if !strings.Contains(stderr.String(), want) {
 			t.Errorf("nothing is said of %q: %s", want, stderr)
 		}

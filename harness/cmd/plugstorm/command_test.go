@@ -40,6 +40,7 @@ func drawFlags(t *rapid.T, dir string) *runFlags {
 	}
 	f.rules = rapid.SampledFrom([]string{"default", "none", file("rules")}).Draw(t, "rules")
 	f.widen = rapid.SliceOfN(rapid.SampledFrom([]string{"kernfs_drain=500", "f=0"}), 0, 2).Draw(t, "widen")
+	f.focus = rapid.SliceOfN(rapid.SampledFrom([]string{"mm/slub.c", "kernel/cgroup/", "f", "mm/a.c:g"}), 0, 2).Draw(t, "focus")
 	switch rapid.IntRange(0, 3).Draw(t, "kernel") {
 	case 0:
 		f.kernel = "stock"

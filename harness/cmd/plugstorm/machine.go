@@ -47,9 +47,18 @@ func (a *app) prepare(ctx context.Context, p *plan, m *vm.Machine) (*ready, erro
 			return nil, err
 		}
 	}
+	changed, err := a.changed(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	counting, err := countChanged(p.rules, changed)
+	if err != nil {
+		return nil, err
+	}
+	places := p.toward(changed)
 	c := history.Case{
 		Machine: m.Name, Suite: p.scenario.Name, Duration: p.duration,
-		Rules: p.rules, Widen: p.widen,
+		Rules: counting, Widen: p.widen, Focus: places, Changed: changed,
 		Accel: string(accel), QEMU: version.String(), VMs: p.vms, ReplayOf: p.replayOf, Cold: p.flags.cold,
 		Kernel: history.Kernel{
 			Name: kernel.Name, Release: kernel.Release, Key: kernel.Key, Image: kernel.Image, Initramfs: initramfs,
@@ -58,8 +67,11 @@ func (a *app) prepare(ctx context.Context, p *plan, m *vm.Machine) (*ready, erro
 	}
 	r := &ready{machine: m, config: run.Config{
 		Case: c, Machine: m, Backend: vm.QEMU, Accel: accel, Emulator: emulator, Version: version,
-		Scenario: p.scenario.For(kernel.Prebuilt), Snapshots: snapshots, HostLoad: vm.HostLoad,
+		Scenario: p.scenario.For(kernel.Prebuilt).Toward(places), Snapshots: snapshots, HostLoad: vm.HostLoad,
 	}}
+	if err := a.sayFocus(p, m, kernel, changed); err != nil {
+		return nil, err
+	}
 	if p.flags.first || p.scenario.First {
 		r.config.Until = func(f splat.Finding) bool { return p.known.unexplained(f, m.Name, kernel.Release) }
 	}
@@ -153,6 +165,9 @@ func (f *runFlags) command(p *plan, machine string, seed int64) []string {
 	}
 	if f.rules != "default" {
 		add("--rules", f.rules)
+	}
+	for _, place := range f.focus {
+		add("--focus", place)
 	}
 	for _, w := range f.widen {
 		add("--widen", w)

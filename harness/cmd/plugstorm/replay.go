@@ -105,7 +105,7 @@ func (a *app) recorded(p *plan, given *runFlags, dir string, number int) error {
 	if p.source, err = f.source(baselined); err != nil {
 		return err
 	}
-	p.rules, p.widen = h.Case.Rules, h.Case.Widen
+	p.rules, p.widen, p.focus, p.changed = h.Case.Rules, h.Case.Widen, h.Case.Focus, h.Case.Changed
 	p.vms = max(p.vms, min(h.Case.VMs, maxVMs))
 	if len(p.machines) == 0 {
 		p.seed = h.Case.Seed
@@ -138,7 +138,7 @@ func recordedSlot(h *history.History, steps []schedule.Step, number int) slot {
 // of other lanes would silently be left out.
 func fits(s *schedule.Scenario, steps []schedule.Step) error {
 	for i, step := range steps {
-		if !slices.ContainsFunc(s.Lanes, func(l schedule.Lane) bool { return l.Name == step.Lane }) {
+		if !step.OfFinale() && !slices.ContainsFunc(s.Lanes, func(l schedule.Lane) bool { return l.Name == step.Lane }) {
 			return blame.Errorf(blame.User, "replay it with the plugstorm that recorded it", "step %d: suite %s has no lane %q", i, s.Name, step.Lane)
 		}
 	}

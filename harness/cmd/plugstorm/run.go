@@ -22,6 +22,7 @@ import (
 
 	"plugstorm/guests"
 	"plugstorm/harness/blame"
+	"plugstorm/harness/focus"
 	"plugstorm/harness/history"
 	"plugstorm/harness/pool"
 	"plugstorm/harness/report"
@@ -53,6 +54,7 @@ type runFlags struct {
 	cold     bool
 	rules    string
 	widen    []string
+	focus    []string
 
 	ignoreDefects bool
 }
@@ -95,6 +97,7 @@ otherwise; --patch and --plant are applied to a private copy. The exit code is
 	flags.BoolVar(&f.json, "json", false, "print one JSON object (docs/json.md)")
 	flags.StringVar(&f.known, "known", "default", "known-issues file, 'default' for ours, 'none'")
 	flags.StringVar(&f.rules, "rules", "default", "file of rules about locks that the guest's kernel is checked by, 'default' for ours, 'none' (docs/rules.md)")
+	focusFlag(flags, &f.focus)
 	flags.StringArrayVar(&f.widen, "widen", nil, "busy delay at a kernel function's entry, to widen races, repeatable: FUNCTION=MICROSECONDS, at most 10000")
 	return c
 }
@@ -201,6 +204,8 @@ type plan struct {
 	known    knownFile
 	rules    *history.RuleText // nil: none
 	widen    []rules.Widening
+	focus    []focus.Place     // what a replay is drawn toward, or --focus asks for
+	changed  []focus.Place     // what a replay's patches change
 	vms      int               // guests at a time; 0 means 1
 	fresh    map[string]int    // how many slots a machine has, for a fresh run; 0 means 1
 	replays  map[string][]slot // what to replay, by machine; nil for a fresh run
@@ -237,6 +242,9 @@ func (a *app) plan(f *runFlags, seeded, baselined bool) (*plan, error) {
 		return nil, err
 	}
 	if p.rules, p.widen, err = f.checker(); err != nil {
+		return nil, err
+	}
+	if p.focus, err = f.places(); err != nil {
 		return nil, err
 	}
 	if p.source, err = f.source(baselined); err != nil {

@@ -158,6 +158,19 @@ func (o *Overlay) read(name string) (Change, error) {
 	return Change{Data: data, Exec: info.Mode()&0o111 != 0}, err
 }
 
+// Text is a file as the patches so far have left it, "" for none that could be
+// patched.
+func (o *Overlay) Text(name string) string {
+	if o.checkPath(name) != "" {
+		return ""
+	}
+	c, err := o.read(name)
+	if err != nil {
+		return ""
+	}
+	return string(c.Data)
+}
+
 // checkPath says what is wrong with a path of a patch, "" for nothing. Only
 // plain relative paths without any symbolic link on the way are good.
 func (o *Overlay) checkPath(name string) string {

@@ -148,10 +148,16 @@ int rules_hit(struct kprobe *p, struct pt_regs *regs)
 	struct rules_func *f = container_of(p, struct rules_func, probe);
 	const struct rules_set *set = READ_ONCE(rules_set);
 	unsigned int i;
+	s64 hits;
 
 	if (!rules_concerned(f, regs))
 		return 0;
-	atomic64_inc(&f->hits);
+	hits = atomic64_inc_return(&f->hits);
+	if (f->upto) {
+		if (hits == f->upto)
+			rules_spend();
+		return 0;
+	}
 	if (!debug_locks) {
 		atomic64_inc(&f->off);
 	} else if (rules_task_off()) {

@@ -12,6 +12,8 @@
  *
  *   FUNC [bus=NAME[,NAME]]: TERM...	rule: what a caller of FUNC must hold
  *   watch FUNC [bus=NAME[,NAME]]	counts only
+ *   watch FUNC upto=N			counts N calls, no locks, and lets go; not of a FUNC
+ *					that another line names
  *   widen FUNC USEC			busy delay at FUNC, at most 10000
  *
  *   TERM = LOCK(w) | LOCK(r)		must be held to write | to write or read
@@ -27,14 +29,15 @@
  *   debug_locks N			0: lockdep is off, nothing is checked
  *   reports printed=N unprinted=N nested=N
  *					unprinted: a bound of ours was hit; nested: see below
- *   func NAME symbol=S state=ok|unavailable:ERRNO hits=N off=N self=N missed=N widen=USEC
+ *   func NAME symbol=S state=ok|spent|unavailable:ERRNO hits=N off=N self=N missed=N widen=USEC
  *   rule INDEX FUNC state=ok|unavailable hits=N violations=N : TERM...
  *
  * hits counts calls, off those while lockdep was off, self those of a task that
  * had switched lockdep off for itself (neither is checked), missed those that
- * the kprobe could not see (kprobe.nmissed). NAME is FUNC or FUNC[bus=...].
+ * the kprobe could not see (kprobe.nmissed). NAME is FUNC or FUNC[bus=...]. Of one
+ * that is spent there were more calls.
  *
- * contracts (read): "plugstorm_rules 1", then for each function
+ * contracts (read): "plugstorm_rules 1", then for each function without upto=
  *
  *   func NAME checked=N lost=N		lost: sightings of locks that had no room
  *   lock w=N r=N LOCK			held to write, to read; the rest of checked: not held
@@ -160,7 +163,10 @@ static int __init rules_init(void)
 static void __exit rules_exit(void)
 {
 	debugfs_remove(rules_dir);
+	mutex_lock(&rules_mutex);
 	rules_install(NULL);
+	mutex_unlock(&rules_mutex);
+	rules_spend_sync();
 	rules_report_sync();
 }
 

@@ -115,6 +115,8 @@ static int rules_parse_rule(struct rules_set *set, char *head, char *terms)
 
 	if (IS_ERR(f))
 		return PTR_ERR(f);
+	if (f->upto)
+		return -EINVAL;
 	if (set->rules == RULES_RULES)
 		return -E2BIG;
 	rule = kvzalloc(sizeof(*rule), GFP_KERNEL);
@@ -140,10 +142,28 @@ static int rules_parse_widen(struct rules_set *set, char *s)
 
 	if (IS_ERR(f))
 		return PTR_ERR(f);
-	if (!s || kstrtouint(strim(s), 10, &us) || us > RULES_DELAY)
+	if (f->upto || !s || kstrtouint(strim(s), 10, &us) || us > RULES_DELAY)
 		return -EINVAL;
 	f->widen = us;
 	return 0;
+}
+
+/* Reads "FUNC [bus=...]" or "FUNC upto=N". */
+static int rules_parse_watch(struct rules_set *set, char *s)
+{
+	char *upto = strstr(s, " upto=");
+	unsigned int funcs = set->funcs;
+	struct rules_func *f;
+
+	if (!upto)
+		return PTR_ERR_OR_ZERO(rules_find(set, s));
+	*upto = 0;
+	f = rules_find(set, strim(s));
+	if (IS_ERR(f))
+		return PTR_ERR(f);
+	if (funcs == set->funcs)
+		return -EINVAL;	/* what a rule is about must not be let go */
+	return kstrtouint(upto + strlen(" upto="), 10, &f->upto);
 }
 
 static int rules_parse_line(struct rules_set *set, char *line)
@@ -158,7 +178,7 @@ static int rules_parse_line(struct rules_set *set, char *line)
 	if (!strncmp(line, "widen ", 6))
 		return rules_parse_widen(set, strim(line + 6));
 	if (!strncmp(line, "watch ", 6))
-		return PTR_ERR_OR_ZERO(rules_find(set, strim(line + 6)));
+		return rules_parse_watch(set, strim(line + 6));
 	colon = strchr(line, ':');
 	if (!colon)
 		return -EINVAL;

@@ -67,6 +67,8 @@ struct rules_func {
 	char bus[RULES_BUSES][RULES_NAME];
 	int error;			/* of register_kprobe; 0: it is watched */
 	unsigned int widen;		/* us */
+	unsigned int upto;		/* calls after which it is let go; 0: never */
+	bool spent;			/* it was; under rules_mutex */
 	atomic64_t hits, off, self, lost;
 	struct rules_seen seen[RULES_LOCKS];
 };
@@ -95,6 +97,10 @@ enum rules_mode rules_mode_of(const struct held_lock *hlock);
 extern atomic64_t rules_printed, rules_unprinted, rules_nested;
 void rules_report(struct pt_regs *regs, struct rules_rule *rule, unsigned int term, enum rules_mode held);
 void rules_report_sync(void);	/* waits until what was told is printed */
+
+/* spent.c: has functions that were called as often as asked for let go, soon; and waits for that */
+void rules_spend(void);
+void rules_spend_sync(void);
 
 /* show.c: what the files status and contracts say */
 int rules_status_show(struct seq_file *m, void *unused);

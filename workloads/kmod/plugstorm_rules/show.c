@@ -14,7 +14,7 @@ static void rules_show_func(struct seq_file *m, const struct rules_func *f)
 	if (f->error)
 		seq_printf(m, "unavailable:%d", -f->error);
 	else
-		seq_puts(m, "ok");
+		seq_puts(m, f->spent ? "spent" : "ok");
 	seq_printf(m, " hits=%lld off=%lld self=%lld missed=%lu widen=%u\n", atomic64_read(&f->hits),
 		   atomic64_read(&f->off), atomic64_read(&f->self), f->probe.nmissed, f->widen);
 }
@@ -53,6 +53,8 @@ int rules_contracts_show(struct seq_file *m, void *unused)
 	for (i = 0; set && i < set->funcs; i++) {
 		const struct rules_func *f = set->func[i];
 
+		if (f->upto)
+			continue;
 		seq_printf(m, "func %s checked=%lld lost=%lld\n", f->name,
 			   atomic64_read(&f->hits) - atomic64_read(&f->off) - atomic64_read(&f->self),
 			   atomic64_read(&f->lost));

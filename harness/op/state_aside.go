@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package op
+
+import (
+	"maps"
+
+	"plugstorm/harness/calls"
+)
+
+// Aside is a copy of the state to draw from and to apply ops to, of which the
+// lane itself never learns: its calls are dealt anew, and what is plugged or
+// unplugged there is so in the copy alone.
+func (s *State) Aside() *State {
+	aside := *s
+	aside.DIMMs, aside.VCPUs, aside.Offline, aside.Running = maps.Clone(s.DIMMs), maps.Clone(s.VCPUs), maps.Clone(s.Offline), maps.Clone(s.Running)
+	for id, dimm := range aside.DIMMs {
+		aside.DIMMs[id] = DIMM{MiB: dimm.MiB, Offline: maps.Clone(dimm.Offline)}
+	}
+	aside.decks = map[string]*calls.Deck{}
+	return &aside
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package op
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"plugstorm/harness/agent"
+	"plugstorm/harness/vm"
+	"plugstorm/harness/vm/vmtest"
+)
+
+// TestObserve: what a lane believes gives way to what the guest has, in the copy
+// that is put aside only.
+func TestObserve(t *testing.T) {
+	for _, m := range machines {
+		withGuest(t, spec(m), func(t *testing.T, g *vmtest.Guest) {
+			attempt{op: addDIMM("dimm0"), want: Done}.check(t, g)
+			attempt{op: setBlock(BlockOffline, 1, "state", "offline"), want: Done}.check(t, g)
+			attempt{op: Spec{CPUOffline, &cpuSet{CPU: 1}}, want: Done}.check(t, g)
+			lane := NewState(m, vm.Budget{}, Share{Name: "lane", DIMMs: 2, CPUs: []int{1}})
+			lane.DIMMs["dimm1"] = DIMM{MiB: m.DIMM.UnitMiB, Offline: map[int]bool{}}
+			aside := lane.Aside()
+			if err := aside.Observe(t.Context(), g.VM); err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]DIMM{"dimm0": {MiB: 512, Offline: map[int]bool{1: true}}}
+			if diff := cmp.Diff(want, aside.DIMMs); diff != "" || !aside.Offline[1] {
+				t.Errorf("%s: CPUs offline %v\n%s", m.Name, aside.Offline, diff)
+			}
+			if ids := slices.Collect(maps.Keys(lane.DIMMs)); !slices.Equal(ids, []string{"dimm1"}) || len(lane.Offline) > 0 {
+				t.Errorf("%s: the lane has learnt of %q", m.Name, ids)
+			}
+			g.Become(method(agent.MethodMemory, errno("EIO")))
+			if aside.Observe(t.Context(), g.VM) == nil {
+				t.Errorf("%s: no error of a guest that doesn't say", m.Name)
+			}
+		})
+	}
+}

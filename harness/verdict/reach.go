@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verdict
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"plugstorm/harness/focus"
+	"plugstorm/harness/rules"
+)
+
+// A Reach says whether a run ever ran what its patches change.
+type Reach struct {
+	Functions []Reached `json:"functions"`           // that they change, in the order of the case
+	Elsewhere []string  `json:"elsewhere,omitempty"` // files that they change outside of any function: nobody sees whether that is used
+	Told      int       `json:"told"`                // guests that said what they called
+	Silent    int       `json:"silent"`              // guests that didn't
+}
+
+// A Reached is one changed function and its calls in all guests that told.
+type Reached struct {
+	focus.Place
+	Calls int64  `json:"calls"`          // since the guests' rules were loaded: those of boot don't count
+	More  bool   `json:"more,omitempty"` // there were more: see rules.Count
+	Why   string `json:"why,omitempty"`  // why nobody knows whether it was called; "" if somebody does
+}
+
+// Why nothing is known of a function.
+const (
+	whyNobodyTold = "no guest said what it called"
+	whyNoRoom     = "the checker had no room for it"
+	whyInlined    = "not in this kernel, or inlined wherever it is called"
+)
+
+// enoent is what register_kprobe() answers for a name that the kernel doesn't have
+// (include/uapi/asm-generic/errno-base.h ENOENT).
+const enoent = "2"
+
+// Run is how many of the functions were called.
+func (r *Reach) Run() int { return r.count(func(f Reached) bool { return f.Calls > 0 }) }
+
+// Unknown is of how many functions nobody knows whether they were called.
+func (r *Reach) Unknown() int { return r.count(func(f Reached) bool { return f.Why != "" }) }
+
+func (r *Reach) count(is func(Reached) bool) (n int) {
+	for _, f := range r.Functions {
+		if is(f) {
+			n++
+		}
+	}
+	return n
+}
+
+// reach adds up what the guests' checkers counted of the functions that the
+// patches change; nil if they change none.
+func (j *judge) reach() *Reach {
+	if len(j.record.Case.Changed) == 0 {
+		return nil
+	}
+	r := &Reach{Functions: []Reached{}}
+	var answers []*rules.Status
+	for _, number := range slices.Sorted(maps.Keys(j.guests)) {
+		if t := j.guests[number].rules; t != nil && t.status != nil {
+			answers = append(answers, t.status)
+		} else {
+			r.Silent++
+		}
+	}
+	r.Told = len(answers)
+	for _, place := range j.record.Case.Changed {
+		if place.Func == "" {
+			r.Elsewhere = append(r.Elsewhere, place.File)
+			continue
+		}
+		r.Functions = append(r.Functions, reached(place, answers))
+	}
+	return r
+}
+
+// reached adds up what several guests say of a function.
+func reached(place focus.Place, answers []*rules.Status) Reached {
+	f := Reached{Place: place, Why: whyNobodyTold}
+	counted := false
+	for _, s := range answers {
+		i := slices.IndexFunc(s.Funcs, func(h rules.Hits) bool { return h.Func == place.Func })
+		switch {
+		case counted && i < 0:
+		case i < 0:
+			f.Why = whyNoRoom
+		case s.Funcs[i].Unavailable == "":
+			// A call that came while another one was looked at was one all the same.
+			f.Calls, f.More, f.Why, counted = f.Calls+s.Funcs[i].Hits+s.Funcs[i].Missed, f.More || s.Funcs[i].Spent, "", true
+		case counted:
+		case s.Funcs[i].Unavailable == enoent:
+			f.Why = whyInlined
+		default:
+			f.Why = fmt.Sprintf("the kernel takes no probe there (error %s)", s.Funcs[i].Unavailable)
+		}
+	}
+	return f
+}
+
+// joinReach adds up what several parts of a run called.
+func joinReach(parts []Part) *Reach {
+	var all *Reach
+	for _, p := range parts {
+		r := p.Verdict.Reach
+		switch {
+		case r == nil:
+		case all == nil:
+			first := *r
+			first.Functions = slices.Clone(r.Functions)
+			all = &first
+		default:
+			all.Told, all.Silent = all.Told+r.Told, all.Silent+r.Silent
+			for i := range all.Functions {
+				all.Functions[i].add(r)
+			}
+		}
+	}
+	return all
+}
+
+// add adds another part's calls of the function.
+func (f *Reached) add(r *Reach) {
+	i := slices.IndexFunc(r.Functions, func(o Reached) bool { return o.Place == f.Place })
+	if i < 0 || r.Functions[i].Why != "" {
+		return
+	}
+	f.Calls, f.More, f.Why = f.Calls+r.Functions[i].Calls, f.More || r.Functions[i].More, ""
+}
