@@ -27,6 +27,7 @@ var Crowd = schedule.Scenarios.Register(&schedule.Scenario{
 	Workloads: []op.WorkloadStart{
 		workload(workloads.DeviceAttributes, 60, 2),
 		workload(workloads.NodeSysfs, 60, 1),
+		workload(workloads.AttributeStores, 10, 1),
 		workload(workloads.Fragmenter, 1, 1), // or kcompactd has nothing to do
 		// Their modules can be loaded once: they aren't drawn.
 		withOptions(workload(workloads.SlabStorm, 10, 1), map[string]int64{"fresh": 1, "rest_ms": 8000}),
