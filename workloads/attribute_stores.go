@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -57,7 +58,7 @@ const errNotSupported = unix.Errno(524)
 // storeRefusals are what stores answer. It is nearly everything: nobody knows
 // the stores before they are called.
 var storeRefusals = append([]unix.Errno{
-	unix.ERANGE, unix.E2BIG, unix.EFBIG, unix.EXDEV, unix.EEXIST, unix.ESRCH, unix.ETIMEDOUT, unix.ENOTEMPTY, unix.EDOM, unix.ESPIPE, errNotSupported,
+	unix.ERANGE, unix.E2BIG, unix.EFBIG, unix.EXDEV, unix.EEXIST, unix.ESRCH, unix.ETIMEDOUT, unix.ENOTEMPTY, unix.EDOM, unix.ESPIPE, unix.EADDRINUSE, errNotSupported,
 }, attributeRefusals...)
 
 func (a attributeStores) run(ctx context.Context, p agent.Params, m agent.Meter) error {
@@ -112,20 +113,15 @@ func (a attributeStores) pick(rng *rand.Rand) (string, error) {
 // Whoever else of us toggles the same file now is let alone: the other's value
 // would be taken for the file's own.
 func (a attributeStores) store(ctx context.Context, rng *rand.Rand, path string, toggle bool) error {
-	f, err := os.Open(path)
+	release, err := hold(path)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil { // given back by Close
-		return &os.PathError{Op: "flock", Path: path, Err: err}
-	}
-	buffer := make([]byte, storeMax)
-	n, err := f.Read(buffer)
-	if err != nil && !errors.Is(err, io.EOF) {
+	defer release()
+	was, err := readStore(path)
+	if err != nil {
 		return err
 	}
-	was := string(buffer[:n])
 	changes := valueChanges(path, was)
 	if toggle && len(changes) > 0 && (was == "" || rng.IntN(2) == 0) {
 		return changes[rng.IntN(len(changes))].make(ctx, rng, path)
@@ -134,6 +130,38 @@ func (a attributeStores) store(ctx context.Context, rng *rand.Rand, path string,
 		return errIdle
 	}
 	return sysfs.Write(ctx, path, chosen(was))
+}
+
+// hold claims a file among all processes of the guest, for as long as this one
+// lives at most: EADDRINUSE if somebody has it. It is a name of a socket that
+// nobody connects to, since kernels may lack locks of files (CONFIG_FILE_LOCKING).
+func hold(path string) (release func(), err error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("socket: %w", err)
+	}
+	name := fnv.New64a()
+	name.Write([]byte(path))
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: fmt.Sprintf("@plugstorm-%x", name.Sum(nil))}); err != nil {
+		unix.Close(fd)
+		return nil, &os.PathError{Op: "hold", Path: path, Err: err}
+	}
+	return func() { unix.Close(fd) }, nil
+}
+
+// readStore reads the beginning of a file.
+func readStore(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	buffer := make([]byte, storeMax)
+	n, err := f.Read(buffer)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	return string(buffer[:n]), nil
 }
 
 // make writes a value, waits a little and puts the old one back, also when ctx
