@@ -25,8 +25,8 @@ var CgroupForks = agent.Workloads.Register(&agent.Workload{
 		"above its memory.high and the whole process is moved from one such cpuset to another: cgroup_threadgroup_rwsem, cgroup_mutex, cpuset_mutex, " +
 		"attach_in_progress of cpusets, which CPU hotplug waits for, charging and draining of memory cgroups; Threads counts the mover, the forker and those that charge (default 4)",
 	Touches: []string{
-		"kernel/fork.c", "kernel/cgroup/cpuset.c:cpuset_can_fork", "kernel/cgroup/cpuset.c:cpuset_cancel_fork", "kernel/cgroup/cpuset.c:cpuset_fork",
-		"kernel/cgroup/cpuset.c:cpuset_attach", "kernel/cgroup/cpuset.c:cpuset_write_resmask", "kernel/cgroup/pids.c", "kernel/cgroup/cgroup.c:cgroup_can_fork",
+		"kernel/fork.c:copy_process", "kernel/cgroup/cpuset.c:cpuset_can_fork", "kernel/cgroup/cpuset.c:cpuset_cancel_fork", "kernel/cgroup/cpuset.c:cpuset_fork",
+		"kernel/cgroup/cpuset.c:cpuset_attach", "kernel/cgroup/cpuset.c:cpuset_write_resmask", "kernel/cgroup/pids.c:pids_can_fork", "kernel/cgroup/cgroup.c:cgroup_can_fork",
 		"kernel/cgroup/cgroup.c:cgroup_cancel_fork", "kernel/cgroup/cgroup.c:cgroup_attach_lock", "kernel/cgroup/cgroup.c:cgroup_css_set_fork",
 		"mm/memcontrol.c:try_charge_memcg", "mm/memcontrol.c:drain_all_stock", "mm/memcontrol.c:mem_cgroup_handle_over_high", "mm/vmscan.c:try_to_free_mem_cgroup_pages",
 	},
