@@ -85,7 +85,7 @@ func (c *cgroupChurn) find() error {
 		return errors.New("no cgroup hierarchy is mounted")
 	}
 	for _, root := range c.roots {
-		stale, err := filepath.Glob(filepath.Join(root, "plugstorm-*"))
+		stale, err := filepath.Glob(filepath.Join(root, "plugstorm-[0-9]*")) // others have a word there
 		if err != nil {
 			return err
 		}

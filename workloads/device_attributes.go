@@ -99,7 +99,7 @@ func (d deviceAttributes) round(ctx context.Context, rng *rand.Rand, buffer []by
 	if err != nil {
 		return err
 	}
-	file, err := pick(rng, attributesOf(device))
+	file, err := randomFile(rng, device, func(string, os.FileMode) bool { return true })
 	if err != nil {
 		return err
 	}
@@ -126,31 +126,6 @@ func (d deviceAttributes) newest(devices []string, rng *rand.Rand) []string {
 		return devices
 	}
 	return devices[len(devices)-few:]
-}
-
-// attributesOf lists a device's files and those in its groups. Links lead to
-// other devices.
-func attributesOf(device string) []string {
-	var files []string
-	entries, err := os.ReadDir(device + "/") // of the link's target
-	if err != nil {
-		return nil // it has left
-	}
-	for _, e := range entries {
-		path := filepath.Join(device, e.Name())
-		switch {
-		case e.Type().IsRegular():
-			files = append(files, path)
-		case e.IsDir():
-			inside, _ := filepath.Glob(path + "/*")
-			for _, file := range inside {
-				if info, err := os.Lstat(file); err == nil && info.Mode().IsRegular() {
-					files = append(files, file)
-				}
-			}
-		}
-	}
-	return files
 }
 
 // reread reads a file many times. What can't be read is no refusal of the

@@ -38,24 +38,6 @@ func TestDeviceAttributes(t *testing.T) {
 	}
 }
 
-func TestAttributesOf(t *testing.T) {
-	tree := sysfs.Tree(t.TempDir())
-	writeFile(t, tree, "node1/meminfo", "")
-	writeFile(t, tree, "node1/power/control", "auto\n")
-	writeFile(t, tree, "cpu1/online", "1\n")
-	if err := os.Symlink("../cpu1", tree.Path("node1/cpu1")); err != nil {
-		t.Fatal(err)
-	}
-	got := attributesOf(tree.Path("node1"))
-	slices.Sort(got)
-	if want := []string{tree.Path("node1/meminfo"), tree.Path("node1/power/control")}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	if got := attributesOf(tree.Path("node2")); len(got) != 0 {
-		t.Errorf("a device that has left has %q", got)
-	}
-}
-
 func TestNewestDevices(t *testing.T) {
 	var all []string
 	for i := range 10 {
