@@ -83,6 +83,9 @@ func parseFallibleLine(words []string) (fallible, error) {
 	var err error
 	f.site, err = parseSite(append([]string{Ops[0], words[0], words[1]}, rest...)) // whose op it is in the course of isn't known
 	f.site.Ops, f.site.Last = nil, last
+	if err == nil && strings.Contains(words[0], "<") {
+		err = fmt.Errorf("%q: whoever calls it", words[0])
+	}
 	return f, err
 }
 
