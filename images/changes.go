@@ -35,29 +35,39 @@ func (s *Store) Changes(ctx context.Context, src Source) ([]Change, error) {
 	return changes, s.blameDisk(err)
 }
 
-func (s *Store) changes(ctx context.Context, src Source) ([]Change, error) {
+func (s *Store) changes(ctx context.Context, src Source) (changes []Change, err error) {
+	err = s.patched(ctx, src, func(j *job, root *os.Root) error {
+		changes, err = j.compare(root)
+		return err
+	})
+	return changes, err
+}
+
+// patched has something done with a source's patches, parsed, and its pristine tree,
+// which is read and may not be changed.
+func (s *Store) patched(ctx context.Context, src Source, do func(*job, *os.Root) error) error {
 	j := &job{}
 	var err error
 	if j.patches, err = src.patches(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := j.parse(); err != nil {
-		return nil, err
+		return err
 	}
 	if j.source, err = s.sourceTree(ctx, src); err != nil {
-		return nil, err
+		return err
 	}
 	pristine, held, err := s.pristine(ctx, j.source)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer held.unlock()
 	root, err := os.OpenRoot(pristine)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer root.Close()
-	return j.compare(root)
+	return do(j, root)
 }
 
 // compare applies the job's patches in memory and lists what those that aren't

@@ -51,7 +51,7 @@ var Args = []string{"MEM_GOING_ONLINE", "MEM_GOING_OFFLINE", "MEM_PREPARE_ONLINE
 
 // A Call is one that is to fail: the Nth of a function, counted from 1.
 type Call struct {
-	Func  string `json:"func"`  // "FUNC" or "FUNC<CALLER"
+	Func  string `json:"func"`  // "FUNC", "FUNC<CALLER" or, of CALLER's own calls alone, "FUNC<<CALLER"
 	Errno string `json:"errno"` // one of Errnos, or "=N"
 	Nth   int    `json:"nth"`
 	Arg   string `json:"arg,omitempty"` // of those calls whose first argument it is, one of Args; "" for all
@@ -69,12 +69,13 @@ func (c Call) Disarm() string { return "off " + c.Func }
 // A Site is a function that may fail, as a line of a list says.
 type Site struct {
 	Ops      []string // in the course of these
-	Func     string   // "FUNC" or "FUNC<CALLER"
+	Func     string   // as that of a Call
 	Errnos   []string // one of these
 	Nth      int      // up to this call of an op, from the first
 	Arg      string   // of those calls whose first argument it is, one of Args; "" for all
 	Machines []string // as the machines are called; none for all
 	Once     bool     // a guest calls it the first time only
+	Last     bool     // what it failed for can't be undone after: for a guest's end
 	Source   string   // the comment above: kernel file, function, and why its caller can take it
 }
 
@@ -147,7 +148,7 @@ func Parse(text, name string) ([]Site, error) {
 }
 
 var (
-	funcRE  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(<[A-Za-z_][A-Za-z0-9_]*)?$`)
+	funcRE  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(<<?[A-Za-z_][A-Za-z0-9_]*)?$`)
 	valueRE = regexp.MustCompile(`^=-?[0-9]{1,9}$`)
 )
 
@@ -163,7 +164,7 @@ func parseSite(words []string) (Site, error) {
 		}
 	}
 	function, caller, _ := strings.Cut(s.Func, "<")
-	if !funcRE.MatchString(s.Func) || len(function) > maxName || len(caller) > maxName {
+	if !funcRE.MatchString(s.Func) || strings.Contains(s.Func, ownMark) || len(function) > maxName || len(caller) > maxName {
 		return s, fmt.Errorf("%q is no function's name, nor FUNCTION<CALLER", s.Func)
 	}
 	for _, errno := range s.Errnos {

@@ -125,6 +125,8 @@ type Case struct {
 
 	Changed []focus.Place `json:"changed,omitempty"` // what patches and plants change; of its functions the rule checker counts the calls
 
+	OwnCalls []string `json:"own_calls,omitempty"` // that functions of the focus make themselves and that were to fail, as calls.Site names them
+
 	Rules *RuleText            `json:"rules,omitempty"` // nil: none were checked
 	Lanes []schedule.LaneKinds `json:"lanes,omitempty"` // what the lanes can do on this machine; nil in old records
 

@@ -22,6 +22,7 @@ var BlockCallFailing = Kinds.Register(&Kind{
 	Touches:  blockTouches,
 	Deadline: patience,
 	Fails:    FailsAtFirst,
+	Beside:   BlockOffline,
 	Zero:     func() Op { return &blockCallFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		kinds := []*Kind{BlockOffline, BlockOnline, BlockOnlineKernel}

@@ -30,23 +30,46 @@ type callFailing struct {
 // Reports says what came of the calls.
 func (c *callFailing) Reports() []calls.Report { return c.reports }
 
+// ownCourse is where the deck of the lane's own sites is kept.
+const ownCourse = "focus"
+
 // drawCalls draws up to n calls in the course of something; ok is false if no
-// call of it can fail on the machine.
+// call of it can fail on the machine. With own sites half of the calls of every
+// other op are theirs, and come first: nobody knows what leads to them.
 func drawCalls(r *rand.Rand, s *State, course string, n int) (callFailing, bool) {
-	deck := s.decks[course]
-	if deck == nil {
-		deck = calls.NewDeck(r, calls.For(course, s.machine))
-		s.decks[course] = deck
+	deck := s.deck(r, course, func() []calls.Site { return calls.For(course, s.machine) })
+	var drawn []calls.Call
+	if own := s.ownSites(); len(own) > 0 && (s.aside || r.IntN(2) == 0) {
+		drawn = s.deck(r, ownCourse, func() []calls.Site { return own }).Draw(r, max(1, n/2))
 	}
-	drawn := deck.Draw(r, n)
+	drawn = append(drawn, deck.Draw(r, n-len(drawn))...)
 	return callFailing{Calls: drawn}, len(drawn) > 0
+}
+
+// deck is the one of that name, shuffled of sites when it is first asked for.
+func (s *State) deck(r *rand.Rand, name string, sites func() []calls.Site) *calls.Deck {
+	if s.decks[name] == nil {
+		s.decks[name] = calls.NewDeck(r, sites())
+	}
+	return s.decks[name]
+}
+
+// ownSites are the lane's own sites that may fail now.
+func (s *State) ownSites() []calls.Site {
+	return slices.DeleteFunc(slices.Clone(s.sites), func(site calls.Site) bool { return site.Last && !s.aside })
 }
 
 // dealt says that the op is begun: other calls have their turn next. A replayed
 // lane has no deck.
 func (c *callFailing) dealt(s *State, course string) {
-	if deck := s.decks[course]; deck != nil {
-		deck.Deal(len(c.Calls))
+	for _, call := range c.Calls {
+		name := course
+		if call.Own() {
+			name = ownCourse
+		}
+		if deck := s.decks[name]; deck != nil {
+			deck.Deal(1)
+		}
 	}
 }
 

@@ -18,6 +18,7 @@ var CPUCallFailing = Kinds.Register(&Kind{
 	Touches:  cpuTouches,
 	Deadline: patience,
 	Fails:    FailsAtFirst,
+	Beside:   CPUOffline,
 	Zero:     func() Op { return &cpuCallFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		set, ok := drawCPUSet(r, s)

@@ -16,6 +16,7 @@ var DIMMAddCallFailing = Kinds.Register(&Kind{
 	Touches:  dimmAddTouches,
 	Deadline: patience,
 	Fails:    FailsAllOver,
+	Beside:   DIMMAdd,
 	Zero:     func() Op { return &dimmAddCallFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		o := DIMMAdd.Draw(r, s)

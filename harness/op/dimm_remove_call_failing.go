@@ -16,6 +16,7 @@ var DIMMRemoveCallFailing = Kinds.Register(&Kind{
 	Touches:  dimmRemoveTouches,
 	Deadline: patience,
 	Fails:    FailsAllOver,
+	Beside:   DIMMRemove,
 	Zero:     func() Op { return &dimmRemoveCallFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		o := DIMMRemove.Draw(r, s)

@@ -48,6 +48,10 @@ type Kind struct {
 	// Fails says when its ops have something fail, in kinds that are made for that.
 	Fails Failing
 
+	// Beside is a kind whose lanes have what this one needs as well; nil for none. A
+	// scenario that wants this one adds it to those lanes.
+	Beside *Kind
+
 	Zero func() Op // an empty op, to unmarshal into
 
 	// Draw makes an op that fits the state, or nil when none does (nothing to

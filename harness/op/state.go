@@ -38,6 +38,8 @@ type State struct {
 	atBoot    map[int]bool // vCPUs present at boot
 	machine   string
 	decks     map[string]*calls.Deck // of calls that may fail, by what they are in the course of
+	sites     []calls.Site           // see Share
+	aside     bool                   // it is a copy, see Aside
 }
 
 // A DIMM as a lane sees it.
@@ -58,6 +60,7 @@ type Share struct {
 	MaxUnits  int
 	Threads   int
 	AtOnce    int
+	Sites     []calls.Site // that may fail in the course of any op that has calls fail
 }
 
 // NewState is the state of a lane at boot.
@@ -67,7 +70,7 @@ func NewState(m *vm.Machine, b vm.Budget, share Share) *State {
 		DIMMs: map[string]DIMM{}, VCPUSlots: share.VCPUs, VCPUs: map[int]bool{},
 		CPUSlots: share.CPUs, Offline: map[int]bool{},
 		Workloads: share.Workloads, Running: map[string]WorkloadStart{}, prefix: share.Name,
-		machine: m.Name, decks: map[string]*calls.Deck{},
+		machine: m.Name, decks: map[string]*calls.Deck{}, sites: share.Sites,
 	}
 	for i := range share.DIMMs {
 		s.DIMMSlots = append(s.DIMMSlots, fmt.Sprintf("dimm%d", share.FirstDIMM+i))

@@ -17,6 +17,7 @@ var VCPUAddCallFailing = Kinds.Register(&Kind{
 	Touches:  vcpuTouches,
 	Deadline: patience,
 	Fails:    FailsAllOver,
+	Beside:   VCPUAdd,
 	Zero:     func() Op { return &vcpuAddCallFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		o := VCPUAdd.Draw(r, s)

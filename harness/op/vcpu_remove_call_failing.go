@@ -16,6 +16,7 @@ var VCPURemoveCallFailing = Kinds.Register(&Kind{
 	Touches:  vcpuTouches,
 	Deadline: patience,
 	Fails:    FailsAllOver,
+	Beside:   VCPURemove,
 	Zero:     func() Op { return &vcpuRemoveCallFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
 		o := VCPURemove.Draw(r, s)

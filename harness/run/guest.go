@@ -65,14 +65,15 @@ type guest struct {
 	slice     time.Duration      // of the run that is this guest's at most; 0: all that is left
 	parent    context.Context    // the run's
 	ctx       context.Context
-	end       context.CancelCauseFunc // ends the guest's storm; the first cause counts
-	live      *live                   // what the console says, as it says it
-	shutdown  atomic.Pointer[string]  // the reason of QEMU's SHUTDOWN event
-	workloads sync.Map                // IDs of those that steps have started and not stopped
-	side      sync.WaitGroup          // the goroutines that watch it
-	noted     waitWatch               // what its kernel's module of waits has told
-	checked   bool                    // its kernel checks the run's rules
-	marked    time.Time               // of the last console mark; of the goroutine that reads the console
+	end       context.CancelCauseFunc   // ends the guest's storm; the first cause counts
+	live      *live                     // what the console says, as it says it
+	shutdown  atomic.Pointer[string]    // the reason of QEMU's SHUTDOWN event
+	workloads sync.Map                  // IDs of those that steps have started and not stopped
+	side      sync.WaitGroup            // the goroutines that watch it
+	noted     waitWatch                 // what its kernel's module of waits has told
+	checked   bool                      // its kernel checks the run's rules
+	fired     atomic.Pointer[firedCall] // the last call that a step has had fail
+	marked    time.Time                 // of the last console mark; of the goroutine that reads the console
 }
 
 // oneGuest boots a guest, storms it, and ends it. It returns why it ended,

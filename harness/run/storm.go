@@ -13,6 +13,7 @@ import (
 
 	"plugstorm/harness/agent"
 	"plugstorm/harness/blame"
+	"plugstorm/harness/calls"
 	"plugstorm/harness/history"
 	"plugstorm/harness/op"
 	"plugstorm/harness/qmp"
@@ -109,6 +110,10 @@ func (g *guest) stepIn(ctx context.Context, step schedule.Step, setup bool) {
 	}
 	if reporter, ok := step.Op.Op.(op.Reporter); ok {
 		end.Calls = reporter.Reports()
+		g.noteFired(end.Calls)
+	} else if fired := g.fired.Load(); outcome == op.Hung && fired != nil && fired.at.After(began) {
+		outcome = op.Refused // a machine need not say that the guest has given up
+		end.Outcome, end.Text = outcome, fmt.Sprintf("%s failed meanwhile, and the guest doesn't do it: %s", fired.call, end.Text)
 	}
 	g.history.Add(end)
 	g.finished.Add(1)
@@ -119,6 +124,22 @@ func (g *guest) stepIn(ctx context.Context, step schedule.Step, setup bool) {
 		g.dropWorkload(step)
 	}
 	g.react(step, outcome, err)
+}
+
+// firedCall is one that a step has had fail, and when that step told of it.
+type firedCall struct {
+	call string
+	at   time.Time
+}
+
+// noteFired keeps the last call that failed: it may have been made for the sake of
+// another lane's step.
+func (g *guest) noteFired(reports []calls.Report) {
+	for _, r := range reports {
+		if r.Fired {
+			g.fired.Store(&firedCall{r.Func, time.Now()})
+		}
+	}
 }
 
 // react draws the consequences of a step that didn't go well.

@@ -13,6 +13,7 @@ import (
 
 	"plugstorm/harness/agent"
 	"plugstorm/harness/blame"
+	"plugstorm/harness/calls"
 	"plugstorm/harness/catalog"
 	"plugstorm/harness/op"
 	"plugstorm/harness/vm"
@@ -42,6 +43,7 @@ type Scenario struct {
 	Parts []*Scenario   // if it is made of several, see InTurn
 	Slice time.Duration // of each part's guest; 0 without parts
 	near  []nears       // each part's, of one that has a focus; see Toward
+	sites []calls.Site  // that its ops have fail besides those of our lists; see Failing
 
 	Widen   []Widening // delays that a guest may get, see Widenings
 	NoRules bool       // goes without the rule checker: for measuring, or because all of its guests break at once
@@ -133,6 +135,7 @@ func Sequences(s *Scenario, m *vm.Machine, b vm.Budget, seed int64) []*Sequence 
 			Name: lane.Name, FirstDIMM: dimm, DIMMs: lane.DIMMs, MaxUnits: lane.MaxUnits,
 			VCPUs: numbers(vcpu, lane.VCPUs, m.VCPU.Boot+m.VCPU.Plug),
 			CPUs:  numbers(cpu, lane.CPUs, m.VCPU.Boot), Workloads: lane.Workloads, Threads: lane.Threads, AtOnce: lane.AtOnce,
+			Sites: s.sites,
 		}
 		dimm, vcpu, cpu = dimm+lane.DIMMs, vcpu+lane.VCPUs, cpu+lane.CPUs
 		all = append(all, &Sequence{

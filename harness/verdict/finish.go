@@ -71,7 +71,7 @@ func (j *judge) finish() {
 	}
 	slices.SortStableFunc(v.Findings, inOrder)
 	v.Rules, v.Waits = j.tally(), j.waitsTally()
-	v.Calls = calls.NewTally(j.calls, calls.Funcs(j.record.Case.Machine))
+	v.Calls = calls.NewTally(j.calls, append(calls.Funcs(j.record.Case.Machine), j.record.Case.OwnCalls...))
 	v.Reach = j.reach()
 	v.Overlap = j.overlaps.Table()
 	v.Why = j.doubts()

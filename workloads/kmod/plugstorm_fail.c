@@ -11,6 +11,7 @@
  * arm (write): one write(2), one line:
  *
  *   FUNC[<CALLER] ERRNO [NTH [ARG]]	the NTHth call from now (1) returns -ERRNO
+ *   FUNC<<CALLER ERRNO [NTH [ARG]]	the same, but see below
  *   off FUNC[<CALLER]		that one is forgotten
  *   off			all are
  *
@@ -19,9 +20,12 @@
  * pending from then on, as one in the freezer has (kernel/signal.c
  * signal_wake_up); kernel threads, which have none, are left alone. With CALLER
  * only calls count that have a return address in its body among the FAIL_FRAMES
- * innermost: a function may be inlined into its caller. With ARG, a
+ * innermost: a function may be inlined into its caller. With <<CALLER they are
+ * those that CALLER's body makes itself, in a kernel thread or in write(2): who
+ * else calls a function that nobody has looked at may be a process that doesn't
+ * live on, such as one that can't fork or has a page less. With ARG, a
  * name of the kernel's (fail_args), they are those whose first argument it is. Up to FAIL_CALLS are armed at once, each
- * FUNC[<CALLER] once (EBUSY). A function that can't be probed is no error of the write:
+ * of these names once (EBUSY). A function that can't be probed is no error of the write:
  * status says so.
  *
  * status (read): "plugstorm_fail 1", then a line for each that is armed:
@@ -64,6 +68,9 @@
 #include <linux/utsname.h>
 #include <linux/version.h>
 
+#include <asm/syscall.h>
+#include <asm/unistd.h>
+
 #include "plugstorm_probe.h"
 
 #if !defined(PS_PROBES) || !defined(CONFIG_KALLSYMS) || !(defined(CONFIG_X86_64) || defined(CONFIG_PPC64))
@@ -87,10 +94,11 @@ module_init(fail_init);
 
 struct fail_call {
 	struct kprobe probe;
-	char name[2 * FAIL_NAME];	/* FUNC[<CALLER] */
+	char name[2 * FAIL_NAME + 1];	/* FUNC, FUNC<CALLER or FUNC<<CALLER */
 	char func[FAIL_NAME], symbol[FAIL_NAME];	/* symbol: with the suffix that the compiler gave it */
 	bool armed;
 	unsigned long from, to;		/* the caller's body; 0: anybody's call counts */
+	bool own;			/* it is the caller itself */
 	long value;
 	bool signal, only;		/* only: calls with this argument */
 	unsigned long arg;
@@ -132,6 +140,12 @@ static void fail_return(struct pt_regs *regs)
 }
 #endif
 
+/* Whether the task is one that an unexpected error of its own call doesn't end. */
+static bool fail_bears(void)
+{
+	return (current->flags & PF_KTHREAD) || syscall_get_nr(current, task_pt_regs(current)) == __NR_write;
+}
+
 static bool fail_concerned(const struct fail_call *c, struct pt_regs *regs)
 {
 	unsigned long frame[FAIL_FRAMES];
@@ -141,7 +155,9 @@ static bool fail_concerned(const struct fail_call *c, struct pt_regs *regs)
 		return false;
 	if (!c->to)
 		return true;
-	n = ps_callers(regs, frame, FAIL_FRAMES);
+	if (c->own && !fail_bears())
+		return false;
+	n = ps_callers(regs, frame, c->own ? 1 : FAIL_FRAMES);
 	for (i = 0; i < n; i++)
 		if (frame[i] > c->from && frame[i] <= c->to)
 			return true;
@@ -230,8 +246,10 @@ static struct fail_call *fail_find(const char *name, const char *func, const cha
 	strscpy(c->name, name, sizeof(c->name));
 	strscpy(c->symbol, func, sizeof(c->symbol));
 	c->nth = 1;
-	if (caller)
-		c->error = fail_body(caller, &c->from, &c->to);
+	if (caller) {
+		c->own = *caller == '<';
+		c->error = fail_body(caller + c->own, &c->from, &c->to);
+	}
 	if (!c->error) {
 		strscpy(c->func, func, sizeof(c->func));
 		c->probe.pre_handler = fail_hit;
@@ -334,7 +352,9 @@ static int fail_arm(char *line)
 	struct fail_call *c;
 	int err;
 
-	if (!value || !len || len >= FAIL_NAME || (caller && (!caller[1] || strlen(caller + 1) >= FAIL_NAME)))
+	if (!value || !len || len >= FAIL_NAME)
+		return -EINVAL;
+	if (caller && (!caller[1] || !strcmp(caller, "<<") || strlen(caller + 1) >= FAIL_NAME))
 		return -EINVAL;
 	strscpy(func, name, len + 1);
 	c = fail_find(name, func, caller ? caller + 1 : NULL);

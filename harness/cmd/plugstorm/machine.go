@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"plugstorm/harness/blame"
+	"plugstorm/harness/calls"
 	"plugstorm/harness/history"
 	"plugstorm/harness/run"
 	"plugstorm/harness/splat"
@@ -56,10 +57,15 @@ func (a *app) prepare(ctx context.Context, p *plan, m *vm.Machine) (*ready, erro
 		return nil, err
 	}
 	places := p.toward(changed)
+	own, err := a.ownCalls(ctx, p, m, places)
+	if err != nil {
+		return nil, err
+	}
 	c := history.Case{
 		Machine: m.Name, Suite: p.scenario.Name, Duration: p.duration,
 		Rules: counting, Widen: p.widen, Focus: places, Changed: changed,
-		Accel: string(accel), QEMU: version.String(), VMs: p.vms, ReplayOf: p.replayOf, Cold: p.flags.cold,
+		OwnCalls: append(calls.Names(own), p.ownCalls[m.Name]...),
+		Accel:    string(accel), QEMU: version.String(), VMs: p.vms, ReplayOf: p.replayOf, Cold: p.flags.cold,
 		Kernel: history.Kernel{
 			Name: kernel.Name, Release: kernel.Release, Key: kernel.Key, Image: kernel.Image, Initramfs: initramfs,
 			Prebuilt: kernel.Prebuilt, Omitted: kernel.Omitted,
@@ -67,7 +73,7 @@ func (a *app) prepare(ctx context.Context, p *plan, m *vm.Machine) (*ready, erro
 	}
 	r := &ready{machine: m, config: run.Config{
 		Case: c, Machine: m, Backend: vm.QEMU, Accel: accel, Emulator: emulator, Version: version,
-		Scenario: p.scenario.For(kernel.Prebuilt).Toward(places), Snapshots: snapshots, HostLoad: vm.HostLoad,
+		Scenario: p.scenario.For(kernel.Prebuilt).Toward(places).Failing(own, places), Snapshots: snapshots, HostLoad: vm.HostLoad,
 	}}
 	if err := a.sayFocus(p, m, kernel, changed); err != nil {
 		return nil, err

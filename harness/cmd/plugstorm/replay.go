@@ -106,6 +106,10 @@ func (a *app) recorded(p *plan, given *runFlags, dir string, number int) error {
 		return err
 	}
 	p.rules, p.widen, p.focus, p.changed = h.Case.Rules, h.Case.Widen, h.Case.Focus, h.Case.Changed
+	if p.ownCalls == nil {
+		p.ownCalls = map[string][]string{}
+	}
+	p.ownCalls[m.Name] = h.Case.OwnCalls // all slots have the same
 	p.vms = max(p.vms, min(h.Case.VMs, maxVMs))
 	if len(p.machines) == 0 {
 		p.seed = h.Case.Seed

@@ -204,11 +204,12 @@ type plan struct {
 	known    knownFile
 	rules    *history.RuleText // nil: none
 	widen    []rules.Widening
-	focus    []focus.Place     // what a replay is drawn toward, or --focus asks for
-	changed  []focus.Place     // what a replay's patches change
-	vms      int               // guests at a time; 0 means 1
-	fresh    map[string]int    // how many slots a machine has, for a fresh run; 0 means 1
-	replays  map[string][]slot // what to replay, by machine; nil for a fresh run
+	focus    []focus.Place       // what a replay is drawn toward, or --focus asks for
+	changed  []focus.Place       // what a replay's patches change
+	ownCalls map[string][]string // by machine, what a replay's record says that was to fail besides our lists
+	vms      int                 // guests at a time; 0 means 1
+	fresh    map[string]int      // how many slots a machine has, for a fresh run; 0 means 1
+	replays  map[string][]slot   // what to replay, by machine; nil for a fresh run
 	replayOf string
 	report   report.Run
 	print    func(io.Writer, *report.Run) error // instead of the report; may be nil
