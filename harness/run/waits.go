@@ -24,16 +24,19 @@ const (
 	waitsEvery     = 2 * time.Second  // between two looks while the storm goes on
 )
 
-// orderEvery is how many looks go by until lockdep's order is read anew: it is
-// the larger part, and changes little.
-const orderEvery = 10
+// How many looks go by until lockdep's order is read anew: it changes little, but a
+// class that it doesn't have yet is of no use to other guests.
+const (
+	orderEvery = 10
+	orderSoon  = 3 // if somebody has waited under such a class
+)
 
 // A waitWatch is what is known of a guest's waits while it lives.
 type waitWatch struct {
 	mu     sync.Mutex // a look at the end may meet the storm's last
 	loaded bool
-	looks  int
-	order  string
+	looks  int             // since the order was read
+	order  string          // "": never
 	told   map[string]bool // identities of cycles that are recorded
 }
 
@@ -93,17 +96,17 @@ func (g *guest) lookAtWaits(ctx context.Context, last bool) error {
 	w := &g.noted
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if last || w.looks%orderEvery == 0 {
+	waits, err := g.readNotes(ctx, waitgraph.WaitsFile)
+	if err != nil {
+		return err
+	}
+	w.looks++
+	if last || w.order == "" || w.looks >= orderEvery || w.looks >= orderSoon && !waitgraph.Covers(w.order, waits) {
 		order, err := g.readNotes(ctx, waitgraph.OrderFile)
 		if err != nil {
 			return err
 		}
-		w.order = order
-	}
-	w.looks++
-	waits, err := g.readNotes(ctx, waitgraph.WaitsFile)
-	if err != nil {
-		return err
+		w.order, w.looks = order, 0
 	}
 	return g.judgeWaits(waits, last)
 }

@@ -97,16 +97,27 @@ func TestWaitsEnd(t *testing.T) {
 
 // TestWaitsTogether: a guest whose kernel shows one half of a cycle, and a later one
 // the other, end a run that was to end with the first finding; the judge is left both.
+// Lockdep's order is read again soon if it doesn't have a class yet.
 func TestWaitsTogether(t *testing.T) {
 	const classes = waitgraph.Header + "\nclass 1 L mem_hotplug_lock\nkey L mem_hotplug_lock+0x0/0x80\n"
 	half := func(text string) vmtest.Character {
+		var looks, orders atomic.Int64
 		c := noting(1)
 		others := c.Methods[agent.MethodReadFile]
 		c.Methods[agent.MethodReadFile] = func(g *vmtest.Guest, raw json.RawMessage) (any, error) {
 			switch {
 			case strings.Contains(string(raw), waitgraph.WaitsFile):
+				looks.Add(1)
 				return agent.FileReply{Data: text}, nil
 			case strings.Contains(string(raw), waitgraph.OrderFile):
+				switch orders.Add(1) {
+				case 1:
+					return agent.FileReply{Data: waitgraph.Header + "\n"}, nil
+				case 2:
+					if looks.Load() != 4 {
+						t.Errorf("the order is read again at look %d", looks.Load())
+					}
+				}
 				return agent.FileReply{Data: classes}, nil
 			}
 			return others(g, raw)

@@ -97,8 +97,20 @@ func TestTurnWithout(t *testing.T) {
 	}
 }
 
+// TestTurnLength: turns are a slice at first, longer in every cycle, and four at
+// most.
+func TestTurnLength(t *testing.T) {
+	s := turns()
+	for n, slices := range map[int]time.Duration{1: 1, 4: 1, 5: 2, 8: 2, 9: 3, 13: 4, 17: 4, 400: 4} {
+		if got := s.Turn(0, n).Slice; got != slices*s.Slice {
+			t.Errorf("guest %d: %s, want %d slices", n, got, slices)
+		}
+	}
+}
+
 // TestTurnToward: who comes nearest comes first, and once more after the third;
-// equals keep their order; and a cycle takes no longer than without.
+// equals keep their order; and of as many parts as the hunt has a cycle takes no
+// longer than without.
 func TestTurnToward(t *testing.T) {
 	s := turns()
 	aimed := s.Toward(places(t, "kernel/workqueue.c:wq_nice_store"))
@@ -110,11 +122,12 @@ func TestTurnToward(t *testing.T) {
 			t.Errorf("seed %d: %s, want %s", seed, got, want)
 		}
 	}
+	many := schedule.InTurn("many", "", time.Minute, 10*time.Second, append(turns().Parts, turns().Parts[1:]...)...).Toward(places(t, "kernel/workqueue.c"))
 	total := time.Duration(0)
-	for n := range 5 {
-		total += aimed.Turn(0, n+1).Slice
+	for n := range len(many.Parts) + 1 {
+		total += many.Turn(0, n+1).Slice
 	}
-	if without := time.Duration(len(s.Parts)) * s.Slice; total > without {
+	if without := time.Duration(len(many.Parts)) * many.Slice; total > without {
 		t.Errorf("a cycle takes %s, without a focus %s", total, without)
 	}
 	if cycle(s, 0, 4) != "never drawn other always" {

@@ -33,13 +33,15 @@ type Turn struct {
 
 // Turn is what guest number n, from 1, of a run with a seed is stormed with: the
 // scenario itself, unless it is made of parts. These come in turn, and the seed
-// says which is the first.
+// says which is the first. The first turns are short, for all to be there soon; a
+// cycle later they are longer, up to longest slices, for what a kernel does twice a
+// minute only to happen in them.
 //
 // With a focus (Toward) they come by how near they are to it, and the nearest once
-// more after the third: nobody else may reach the place, and often is better than
-// long, since each guest draws its boot anew. The first two have a whole slice, the
-// others half of one: what an aim is worth isn't known before the bug is, so every
-// part must have had its turn in about the time that a cycle without one takes.
+// more after the third, for twice as long: nobody else may reach the place. The
+// first two have a whole slice, the others half of one: what an aim is worth isn't
+// known before the bug is, so every part must have had its turn in about the time
+// that a cycle without one takes.
 func (s *Scenario) Turn(seed int64, n int) Turn {
 	if len(s.Parts) == 0 {
 		return Turn{Part: s}
@@ -48,26 +50,36 @@ func (s *Scenario) Turn(seed int64, n int) Turn {
 	for i := range order {
 		order[i] = int((uint64(seed) + uint64(i)) % uint64(len(order)))
 	}
-	if s.near == nil {
-		return Turn{s.Parts[order[(n-1)%len(order)]], s.Slice}
+	turns := make([]Turn, 0, len(order)+1)
+	for rank, i := range s.byNearness(order) {
+		turn := Turn{s.Parts[i], s.Slice}
+		if s.near != nil && rank >= whole {
+			turn.Slice /= 2
+		}
+		turns = append(turns, turn)
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return s.near[b].compare(s.near[a]) })
-	ranks := numbers(0, len(order), len(order))
-	if len(ranks) > again {
-		ranks = slices.Insert(ranks, again, 0)
+	if s.near != nil && len(turns) > again {
+		turns = slices.Insert(turns, again, Turn{turns[0].Part, 2 * s.Slice})
 	}
-	rank := ranks[(n-1)%len(ranks)]
-	turn := Turn{s.Parts[order[rank]], s.Slice}
-	if rank >= whole {
-		turn.Slice /= 2
-	}
+	turn := turns[(n-1)%len(turns)]
+	turn.Slice *= time.Duration(min(1+(n-1)/len(turns), longest))
 	return turn
 }
 
 const (
-	again = 3 // how many parts have had their turn when the nearest comes again
-	whole = 2 // how many of the nearest have a whole slice
+	again   = 3 // how many parts have had their turn when the nearest comes again
+	whole   = 2 // how many of the nearest have a whole slice
+	longest = 4 // how many times as long as the first turns the later ones get
 )
+
+// byNearness orders parts, by number, by how near they are to the focus, if there
+// is one; ties keep their order.
+func (s *Scenario) byNearness(parts []int) []int {
+	if s.near != nil {
+		slices.SortStableFunc(parts, func(a, b int) int { return s.near[b].compare(s.near[a]) })
+	}
+	return parts
+}
 
 // LanesOf lists those of a scenario's sequences that belong to one of its
 // parts: all of them if it has none.

@@ -39,6 +39,25 @@ func NewRecord(waits, order string, others *Union) (Record, error) {
 	return r, nil
 }
 
+// Covers reports whether the module's file order names all that somebody has waited
+// under, or for, by its file waits. If not, it was read too early.
+func Covers(order, waits string) bool {
+	n, err := ParseNotes(waits)
+	if err != nil {
+		return true // a later order wouldn't help
+	}
+	for _, w := range n.Waits {
+		keys := []string{kernfsKey(w.Who)}
+		for _, h := range w.Held {
+			keys = append(keys, h.Key)
+		}
+		if slices.ContainsFunc(keys, func(key string) bool { return key != "" && !strings.Contains(order, " "+key+" ") }) {
+			return false
+		}
+	}
+	return true
+}
+
 // Read reads a record as a history holds it.
 func Read(text []byte) (Record, error) {
 	var r Record

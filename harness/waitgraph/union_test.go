@@ -149,6 +149,26 @@ func TestUnion(t *testing.T) {
 	}
 }
 
+// TestCovers: an order is too old if it lacks a class, or a file, of a wait's.
+func TestCovers(t *testing.T) {
+	full := said(classes...)
+	for name, tt := range map[string]struct {
+		order, waits string
+		want         bool
+	}{
+		"all there":       {full, said(on, uStopL, uFile, uTakeM), true},
+		"a lock lacks":    {without(" G ", ""), said(on, uStopL), false},
+		"a file lacks":    {without(" K ", ""), said(on, uFile), false},
+		"a take's lock":   {without(" M ", ""), said(on, uTakeM), true},
+		"no waits at all": {"", said(on), true},
+		"no answer":       {full, "nonsense", true},
+	} {
+		if got := Covers(tt.order, tt.waits); got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 // TestUnionBounds: what repeats itself in every guest takes no more room.
 func TestUnionBounds(t *testing.T) {
 	u := NewUnion()

@@ -81,13 +81,17 @@ struct waits_writer *waits_writers;
 atomic_t waits_lost_takes, waits_lost_waits, waits_lost_works;
 static struct dentry *waits_dir;
 
+/*
+ * In the order in which they are set. The end of works comes before their start: of
+ * a work that was seen to start and not to end, its worker's next locks would be.
+ */
 static struct waits_trace {
 	const char *name;
 	void *probe;
 	struct tracepoint *point;
 } waits_traces[] = {
-	{ "workqueue_execute_start", waits_work_start },
 	{ "workqueue_execute_end", waits_work_end },
+	{ "workqueue_execute_start", waits_work_start },
 	{ "lock_acquire", waits_acquire },
 };
 
