@@ -30,7 +30,7 @@ var Crowd = schedule.Scenarios.Register(&schedule.Scenario{
 		workload(workloads.AttributeStores, 10, 1),
 		// Or kcompactd has nothing to do. So much is a third of the DIMM's node, and too
 		// little of the other one to be compacted there: that costs more than it gives.
-		withOptions(workload(workloads.Fragmenter, 1, 1), map[string]int64{"most_mib": 40, "rest_ms": 4000}),
+		withOptions(workload(workloads.Fragmenter, 1, 1), map[string]int64{"most_mib": 50, "rest_ms": 4000}),
 		// Their modules can be loaded once: they aren't drawn.
 		withOptions(workload(workloads.SlabStorm, 10, 1), map[string]int64{"fresh": 1, "rest_ms": 8000}),
 		workload(workloads.PercpuStorm, 10, 1),
