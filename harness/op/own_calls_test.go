@@ -54,7 +54,7 @@ func TestOwnCalls(t *testing.T) {
 		}
 	}
 	end := drawn(ownSites, true)
-	if seen(end, "kzalloc<<f") != 100 || seen(end, "g<<f") != 100 || end[0][2].Own() {
+	if seen(end, "kzalloc<<f") != 100 || end[0][0].Func != "g<<f" || end[0][2].Own() {
 		t.Errorf("at the end: %+v", end[0])
 	}
 	without := drawn(nil, false)
