@@ -139,6 +139,12 @@ const ownMark = "<<"
 // Own reports whether the call is one of Own's sites.
 func (c Call) Own() bool { return strings.Contains(c.Func, ownMark) }
 
+// Caller is the function whose calls a site means, "" for everybody's.
+func (s Site) Caller() string {
+	_, caller, _ := strings.Cut(s.Func, "<")
+	return strings.TrimPrefix(caller, "<")
+}
+
 // Names lists the functions of sites.
 func Names(sites []Site) []string {
 	var all []string

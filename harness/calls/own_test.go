@@ -81,6 +81,9 @@ func TestOwn(t *testing.T) {
 			}
 		}
 	}
+	if (Site{Func: "f<<g"}).Caller() != "g" || (Site{Func: "f<g"}).Caller() != "g" || (Site{Func: "f"}).Caller() != "" {
+		t.Error("the caller isn't known")
+	}
 	if (Call{Func: "f<g"}).Own() || !(Call{Func: "f<<g"}).Own() {
 		t.Error("whose call it is isn't known")
 	}
