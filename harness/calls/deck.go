@@ -13,13 +13,13 @@ type Deck struct {
 }
 
 // NewDeck shuffles sites. Those that a guest calls once come first: later they
-// don't come about.
+// don't come about. So do those that are for its end, where nothing has many turns.
 func NewDeck(r *rand.Rand, sites []Site) *Deck {
 	d := &Deck{}
-	for _, once := range []bool{true, false} {
+	for _, first := range []bool{true, false} {
 		var some []Site
 		for _, s := range sites {
-			if s.Once == once {
+			if (s.Once || s.Last) == first {
 				some = append(some, s)
 			}
 		}

@@ -90,13 +90,16 @@ func parseFallibleLine(words []string) (fallible, error) {
 }
 
 // Own makes sites of what functions call themselves, as far as it may fail on a
-// machine: of each function in turn, up to a bound. callees has what the source
-// says that they call (images.Callees), which is no more than names.
-func Own(callers []string, callees map[string][]string, machine string) []Site {
+// machine and its kernel has it: of each function in turn, up to a bound. callees has
+// what the source says that they call (images.Callees), which is no more than names.
+func Own(callers []string, callees map[string][]string, machine string, has func(name string) bool) []Site {
 	byCaller := map[string][]Site{}
 	longest := 0
 	for _, caller := range callers {
-		byCaller[caller] = ownOf(caller, callees[caller], machine)
+		byCaller[caller] = slices.DeleteFunc(ownOf(caller, callees[caller], machine), func(s Site) bool {
+			function, _, _ := strings.Cut(s.Func, ownMark)
+			return !has(function)
+		})
 		longest = max(longest, len(byCaller[caller]))
 	}
 	var all []Site
@@ -135,6 +138,12 @@ const ownMark = "<<"
 
 // Own reports whether the call is one of Own's sites.
 func (c Call) Own() bool { return strings.Contains(c.Func, ownMark) }
+
+// Caller is the function whose calls a site means, "" for everybody's.
+func (s Site) Caller() string {
+	_, caller, _ := strings.Cut(s.Func, "<")
+	return strings.TrimPrefix(caller, "<")
+}
 
 // Names lists the functions of sites.
 func Names(sites []Site) []string {

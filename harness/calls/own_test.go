@@ -57,10 +57,10 @@ func TestFallibles(t *testing.T) {
 }
 
 // TestOwn: what the source calls by another name is found; what can't fail, isn't
-// this machine's, or is spared, is no site; callers have their turns.
+// this machine's or kernel's, or is spared, is no site; callers have their turns.
 func TestOwn(t *testing.T) {
 	callees := map[string][]string{
-		"acpi_processor_add": {"kzalloc", "acpi_bind_one", "device_attach", "dlpar_acquire_drc"},
+		"acpi_processor_add": {"kzalloc", "acpi_bind_one", "device_attach", "dlpar_acquire_drc", "kmemdup"},
 		"f":                  {"kthread_run"},
 		"register_node":      {"device_add"},
 		"kobject_add":        {"kobject_add"},
@@ -71,7 +71,7 @@ func TestOwn(t *testing.T) {
 		"x86_64":  "__kmalloc<<acpi_processor_add kthread_create_on_node<<f __kmalloc_cache<<acpi_processor_add acpi_bind_one<<acpi_processor_add",
 		"pseries": "__kmalloc<<acpi_processor_add kthread_create_on_node<<f __kmalloc_cache<<acpi_processor_add dlpar_acquire_drc<<acpi_processor_add",
 	} {
-		sites := Own(callers, callees, machine)
+		sites := Own(callers, callees, machine, func(name string) bool { return name != "kmemdup" })
 		if got := strings.Join(Names(sites), " "); got != want {
 			t.Errorf("%s: %s\nwant %s", machine, got, want)
 		}
@@ -80,6 +80,9 @@ func TestOwn(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 		}
+	}
+	if (Site{Func: "f<<g"}).Caller() != "g" || (Site{Func: "f<g"}).Caller() != "g" || (Site{Func: "f"}).Caller() != "" {
+		t.Error("the caller isn't known")
 	}
 	if (Call{Func: "f<g"}).Own() || !(Call{Func: "f<<g"}).Own() {
 		t.Error("whose call it is isn't known")
@@ -94,7 +97,7 @@ func TestOwnBounded(t *testing.T) {
 		callers = append(callers, fmt.Sprint("f", i))
 		callees[callers[i]] = []string{"device_add", "kzalloc"}
 	}
-	if got := Own(callers, callees, "x86_64"); len(got) != maxOwn {
+	if got := Own(callers, callees, "x86_64", func(string) bool { return true }); len(got) != maxOwn {
 		t.Errorf("%d sites", len(got))
 	}
 	if probes := 256; len(Sites)+maxOwn > probes { // FAIL_PROBES

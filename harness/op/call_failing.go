@@ -30,8 +30,18 @@ type callFailing struct {
 // Reports says what came of the calls.
 func (c *callFailing) Reports() []calls.Report { return c.reports }
 
-// ownCourse is where the deck of the lane's own sites is kept.
-const ownCourse = "focus"
+// ownDeck names the deck of the lane's own sites in the course of something.
+func ownDeck(course string) string { return "own " + course }
+
+// courses are what the ops that have calls fail do, and what that touches.
+var courses = map[string][]string{
+	"memory-add": dimmAddTouches, "memory-remove": dimmRemoveTouches, "block-online": blockOnlineTouches, "block-offline": blockOfflineTouches,
+	"vcpu-add": vcpuTouches, "vcpu-remove": vcpuTouches, "cpu-online": cpuTouches, "cpu-offline": cpuTouches, "pgmap": pgmapTouches,
+}
+
+// CourseTouches is what an op that has calls fail in the course of something touches
+// (see Kind); course is one of calls.Ops.
+func CourseTouches(course string) []string { return courses[course] }
 
 // drawCalls draws up to n calls in the course of something; ok is false if no
 // call of it can fail on the machine. With own sites half of the calls of every
@@ -39,8 +49,8 @@ const ownCourse = "focus"
 func drawCalls(r *rand.Rand, s *State, course string, n int) (callFailing, bool) {
 	deck := s.deck(r, course, func() []calls.Site { return calls.For(course, s.machine) })
 	var drawn []calls.Call
-	if own := s.ownSites(); len(own) > 0 && (s.aside || r.IntN(2) == 0) {
-		drawn = s.deck(r, ownCourse, func() []calls.Site { return own }).Draw(r, max(1, n/2))
+	if own := s.ownSites(course); len(own) > 0 && (s.aside || r.IntN(2) == 0) {
+		drawn = s.deck(r, ownDeck(course), func() []calls.Site { return own }).Draw(r, max(1, n/2))
 	}
 	drawn = append(drawn, deck.Draw(r, n-len(drawn))...)
 	return callFailing{Calls: drawn}, len(drawn) > 0
@@ -54,9 +64,11 @@ func (s *State) deck(r *rand.Rand, name string, sites func() []calls.Site) *call
 	return s.decks[name]
 }
 
-// ownSites are the lane's own sites that may fail now.
-func (s *State) ownSites() []calls.Site {
-	return slices.DeleteFunc(slices.Clone(s.sites), func(site calls.Site) bool { return site.Last && !s.aside })
+// ownSites are the lane's own sites that may fail now, in the course of something.
+func (s *State) ownSites(course string) []calls.Site {
+	return slices.DeleteFunc(slices.Clone(s.sites), func(site calls.Site) bool {
+		return site.Last && !s.aside || !site.Fits(course, s.machine)
+	})
 }
 
 // dealt says that the op is begun: other calls have their turn next. A replayed
@@ -65,7 +77,7 @@ func (c *callFailing) dealt(s *State, course string) {
 	for _, call := range c.Calls {
 		name := course
 		if call.Own() {
-			name = ownCourse
+			name = ownDeck(course)
 		}
 		if deck := s.decks[name]; deck != nil {
 			deck.Deal(1)

@@ -14,7 +14,8 @@ import (
 
 // ownSites are one that fails at any time and one at a guest's end only.
 var ownSites = []calls.Site{
-	{Func: "kzalloc<<f", Errnos: []string{"NULL"}, Nth: 1}, {Func: "g<<f", Errnos: []string{"EIO"}, Nth: 1, Last: true},
+	{Func: "kzalloc<<f", Ops: calls.Ops, Errnos: []string{"NULL"}, Nth: 1}, {Func: "g<<f", Ops: []string{"cpu-online"}, Errnos: []string{"EIO"}, Nth: 1, Last: true},
+	{Func: "h<<f", Ops: []string{"pgmap"}, Errnos: []string{"EIO"}, Nth: 1},
 }
 
 // TestOwnCalls: every other op has its own calls fail, first and half of its calls;
@@ -45,7 +46,7 @@ func TestOwnCalls(t *testing.T) {
 		return n
 	}
 	storm := drawn(ownSites, false)
-	if n := seen(storm, "kzalloc<<f"); n < 30 || n > 70 || seen(storm, "g<<f") > 0 {
+	if n := seen(storm, "kzalloc<<f"); n < 30 || n > 70 || seen(storm, "g<<f")+seen(storm, "h<<f") > 0 {
 		t.Errorf("%d of 100 ops have one fail, %d one that is for the end", n, seen(storm, "g<<f"))
 	}
 	for _, list := range storm {
@@ -54,7 +55,7 @@ func TestOwnCalls(t *testing.T) {
 		}
 	}
 	end := drawn(ownSites, true)
-	if seen(end, "kzalloc<<f") != 100 || seen(end, "g<<f") != 100 || end[0][2].Own() {
+	if seen(end, "kzalloc<<f") != 100 || end[0][0].Func != "g<<f" || end[0][2].Own() {
 		t.Errorf("at the end: %+v", end[0])
 	}
 	without := drawn(nil, false)
@@ -64,6 +65,15 @@ func TestOwnCalls(t *testing.T) {
 	for i, list := range drawn([]calls.Site{}, true) {
 		if !slices.Equal(list, without[i]) {
 			t.Fatal("without own sites other calls are drawn at the end")
+		}
+	}
+}
+
+// TestCourses: whatever calls may fail in the course of touches something.
+func TestCourses(t *testing.T) {
+	for _, course := range calls.Ops {
+		if len(CourseTouches(course)) == 0 {
+			t.Errorf("%s touches nothing", course)
 		}
 	}
 }

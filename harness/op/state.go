@@ -60,7 +60,7 @@ type Share struct {
 	MaxUnits  int
 	Threads   int
 	AtOnce    int
-	Sites     []calls.Site // that may fail in the course of any op that has calls fail
+	Sites     []calls.Site // that may fail besides those of our lists
 }
 
 // NewState is the state of a lane at boot.

@@ -111,7 +111,7 @@ func (g *guest) stepIn(ctx context.Context, step schedule.Step, setup bool) {
 	if reporter, ok := step.Op.Op.(op.Reporter); ok {
 		end.Calls = reporter.Reports()
 		g.noteFired(end.Calls)
-	} else if fired := g.fired.Load(); outcome == op.Hung && fired != nil && fired.at.After(began) {
+	} else if fired := g.fired.Load(); fired.explains(outcome, began) {
 		outcome = op.Refused // a machine need not say that the guest has given up
 		end.Outcome, end.Text = outcome, fmt.Sprintf("%s failed meanwhile, and the guest doesn't do it: %s", fired.call, end.Text)
 	}
@@ -130,6 +130,12 @@ func (g *guest) stepIn(ctx context.Context, step schedule.Step, setup bool) {
 type firedCall struct {
 	call string
 	at   time.Time
+}
+
+// explains reports whether a step of another op's ended as it did for want of an
+// answer that the failed call has prevented.
+func (f *firedCall) explains(outcome op.Outcome, began time.Time) bool {
+	return outcome == op.Hung && f != nil && f.at.After(began)
 }
 
 // noteFired keeps the last call that failed: it may have been made for the sake of

@@ -19,7 +19,7 @@ func (s *Scenario) Failing(sites []calls.Site, places []focus.Place) *Scenario {
 		return s
 	}
 	failing := *s
-	failing.sites = sites
+	failing.sites = inCourse(sites, places)
 	failing.Finale = s.Finale.toward(places)
 	failing.Lanes = slices.Clone(s.Lanes)
 	for i := range failing.Lanes {
@@ -30,6 +30,25 @@ func (s *Scenario) Failing(sites []calls.Site, places []focus.Place) *Scenario {
 		failing.Parts = append(failing.Parts, part.Failing(sites, places))
 	}
 	return &failing
+}
+
+// inCourse says in the course of what each site may fail: where its caller's file is
+// touched, if that is known of any course, else everywhere.
+func inCourse(sites []calls.Site, places []focus.Place) []calls.Site {
+	sites = slices.Clone(sites)
+	for i := range sites {
+		caller := sites[i].Caller()
+		var near []string
+		for _, course := range calls.Ops {
+			if slices.ContainsFunc(places, func(p focus.Place) bool { return p.Func == caller && p.Near(op.CourseTouches(course)) >= focus.File }) {
+				near = append(near, course)
+			}
+		}
+		if sites[i].Ops = near; len(near) == 0 {
+			sites[i].Ops = calls.Ops
+		}
+	}
+	return sites
 }
 
 // withFailing is a lane's mix with what has calls fail beside its other ops: as often

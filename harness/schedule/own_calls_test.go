@@ -56,6 +56,20 @@ func TestFailing(t *testing.T) {
 	}
 }
 
+// TestFailingCourses: a call fails in the course of what comes to its caller's file,
+// of anything if that isn't known.
+func TestFailingCourses(t *testing.T) {
+	m := vm.Machines.All()[0]
+	s := &schedule.Scenario{Lanes: []schedule.Lane{lane("cpu", op.CPUOffline, op.CPUOnline)}}
+	s.Lanes[0].CPUs = 1
+	for place, want := range map[string]bool{"kernel/cpu.c:f": true, "drivers/acpi/acpi_processor.c:f": false, "fs/pipe.c:f": true} {
+		drawn := steps(schedule.Sequences(s.Failing(ownSites, places(t, place)), m, all, 7), 200)
+		if _, own := kindsOf(t, drawn["cpu"]); (own > 0) != want {
+			t.Errorf("%s: %d steps of CPUs have its call fail", place, own)
+		}
+	}
+}
+
 // TestFailingParts: each part has it, with its finale, which draws first what comes
 // near.
 func TestFailingParts(t *testing.T) {

@@ -57,7 +57,7 @@ func (a *app) prepare(ctx context.Context, p *plan, m *vm.Machine) (*ready, erro
 		return nil, err
 	}
 	places := p.toward(changed)
-	own, err := a.ownCalls(ctx, p, m, places)
+	own, err := a.ownCalls(ctx, p, m, kernel, places)
 	if err != nil {
 		return nil, err
 	}
