@@ -51,6 +51,7 @@ type machineJSON struct {
 	Ops          map[string]map[op.Outcome]int `json:"ops"`
 	OpsPerMinute []int                         `json:"ops_per_minute"`
 	Workloads    map[string]uint64             `json:"workloads"`
+	Refused      map[string]uint64             `json:"workloads_refused"`
 	Findings     []findingJSON                 `json:"findings"`
 	Faults       []faultJSON                   `json:"faults"`
 	Rules        *rulesJSON                    `json:"rules,omitempty"`
@@ -126,7 +127,7 @@ func newMachineJSON(m Machine) machineJSON {
 	out := machineJSON{
 		Machine: m.Case.Machine, Status: string(v.Status), Why: list(v.Why),
 		Kernel: m.Case.Kernel.Name, Release: m.Case.Kernel.Release, Accel: m.Case.Accel, QEMU: m.Case.QEMU,
-		Ops: map[string]map[op.Outcome]int{}, OpsPerMinute: list(v.PerMinute), Workloads: map[string]uint64{},
+		Ops: map[string]map[op.Outcome]int{}, OpsPerMinute: list(v.PerMinute), Workloads: map[string]uint64{}, Refused: map[string]uint64{},
 		Findings: []findingJSON{}, Faults: []faultJSON{}, Guests: len(v.Guests), Starts: []startJSON{}, Slots: []slotJSON{},
 		Rules: newRulesJSON(v.Rules), Calls: v.Calls, Waits: newWaitsJSON(v.Waits), Reach: newReachJSON(v.Reach), Overlap: newOverlapJSON(v.Overlap), Omitted: list(m.Case.Kernel.Omitted), RunDir: m.Dir, Replay: vm.Shell(m.Replay...),
 	}
@@ -137,6 +138,7 @@ func newMachineJSON(m Machine) machineJSON {
 		}
 	}
 	maps.Copy(out.Workloads, v.Workloads)
+	maps.Copy(out.Refused, v.Refused)
 	for _, f := range v.Findings {
 		out.Findings = append(out.Findings, newFindingJSON(f))
 	}

@@ -190,12 +190,18 @@ func (t *text) ops(v *verdict.Verdict) {
 }
 
 func (t *text) workloads(v *verdict.Verdict) {
-	var did []string
+	var did, refused []string
 	for _, name := range slices.Sorted(maps.Keys(v.Workloads)) {
 		did = append(did, fmt.Sprintf("%s %d", name, v.Workloads[name]))
+		if n := v.Refused[name]; v.Workloads[name] == 0 && n > 0 {
+			refused = append(refused, fmt.Sprintf("%s (%d)", name, n))
+		}
 	}
 	if len(did) > 0 {
 		t.prose("workload rounds: ", strings.Join(did, ", "))
+	}
+	if len(refused) > 0 {
+		t.prose("refused every round: ", strings.Join(refused, ", "))
 	}
 }
 

@@ -30,7 +30,7 @@ func Lost(why string) *Verdict { return &Verdict{Status: Unknown, Why: []string{
 func Join(parts []Part) *Verdict {
 	all := &Verdict{
 		Findings: joinFindings(parts), Ops: joinOps(parts), Guests: []Guest{},
-		PerMinute: joinPace(parts), Workloads: map[string]uint64{}, Rules: joinRules(parts), Calls: joinCalls(parts), Waits: joinWaits(parts),
+		PerMinute: joinPace(parts), Workloads: map[string]uint64{}, Refused: map[string]uint64{}, Rules: joinRules(parts), Calls: joinCalls(parts), Waits: joinWaits(parts),
 	}
 	var statuses []Status
 	var overlaps []*overlap.Table
@@ -50,6 +50,9 @@ func Join(parts []Part) *Verdict {
 		}
 		for name, rounds := range p.Verdict.Workloads {
 			all.Workloads[name] += rounds
+		}
+		for name, rounds := range p.Verdict.Refused {
+			all.Refused[name] += rounds
 		}
 	}
 	together := joinCycles(parts)

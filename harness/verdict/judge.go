@@ -43,7 +43,7 @@ func Begin(set *known.Set) *Hearing {
 		known: set,
 		verdict: &Verdict{
 			Findings: []Finding{}, Ops: map[string]*Counts{}, Guests: []Guest{},
-			PerMinute: []int{}, Workloads: map[string]uint64{},
+			PerMinute: []int{}, Workloads: map[string]uint64{}, Refused: map[string]uint64{},
 		},
 		guests:   map[int]*guestTrace{},
 		found:    map[sightingKey]int{},
@@ -206,6 +206,7 @@ func (j *judge) workload(e history.Event) {
 		return
 	}
 	j.verdict.Workloads[stats.Name] += stats.Rounds
+	j.verdict.Refused[stats.Name] += stats.Refused
 	if stats.Error != "" {
 		j.fault(e.At, fmt.Sprintf("guest %d: workload %s ended by itself: %s", e.Guest, stats.Name, stats.Error),
 			"without it the guest was not hammered as planned")

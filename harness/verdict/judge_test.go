@@ -252,7 +252,11 @@ func TestWorkloads(t *testing.T) {
 		at(21, said(`{"id":"b","name":"slab-storm","rounds":5}`)).
 		at(22, said(`{"id":"c","name":"cpu-toggle","rounds":0,"error":"no CPU to toggle"}`)).
 		at(23, said(`not JSON`)).at(24, said(``))
-	if diff := cmp.Diff(map[string]uint64{"slab-storm": 12, "cpu-toggle": 0}, r.judge().Workloads); diff != "" {
+	v := r.judge()
+	if diff := cmp.Diff(map[string]uint64{"slab-storm": 12, "cpu-toggle": 0}, v.Workloads); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(map[string]uint64{"slab-storm": 2, "cpu-toggle": 0}, v.Refused); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -66,6 +66,7 @@ type Verdict struct {
 	Guests    []Guest            `json:"guests"`
 	PerMinute []int              `json:"ops_per_minute"`      // finished steps in each minute of the storm
 	Workloads map[string]uint64  `json:"workloads,omitempty"` // completed rounds, by name
+	Refused   map[string]uint64  `json:"refused,omitempty"`   // rounds that the kernel said no to, by workload
 	Rules     *rules.Tally       `json:"rules,omitempty"`     // nil: none were to be checked
 	Calls     *calls.Tally       `json:"calls,omitempty"`     // nil: none were to fail
 	Waits     *Waits             `json:"waits,omitempty"`     // nil: nobody looked for predicted deadlocks

@@ -58,6 +58,10 @@ static unsigned int generic;
 module_param(generic, uint, 0444);
 MODULE_PARM_DESC(generic, "percentage of mappings with a linear mapping (MEMORY_DEVICE_GENERIC)");
 
+static unsigned int rooted;
+module_param(rooted, uint, 0444);
+MODULE_PARM_DESC(rooted, "percentage of mappings on nodes that have CPUs: one on a node that goes keeps it");
+
 static unsigned int rate;
 module_param(rate, uint, 0444);
 MODULE_PARM_DESC(rate, "steps per second and kthread (at most HZ), 0 for as fast as it goes");
@@ -164,10 +168,11 @@ static struct resource *storm_range(struct storm_thread *t, u64 size)
 
 static int storm_node(struct storm_thread *t)
 {
-	unsigned int skip = storm_below(t, num_online_nodes());
+	enum node_states state = rooted && storm_below(t, 100) < rooted ? N_CPU : N_ONLINE;
+	unsigned int skip = storm_below(t, num_node_state(state));
 	int node;
 
-	for_each_online_node(node)
+	for_each_node_state(node, state)
 		if (!skip--)
 			return node;
 	return first_online_node;
