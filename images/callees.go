@@ -39,11 +39,15 @@ func (s *Store) callees(ctx context.Context, src Source, of []Change) (map[Chang
 				return err
 			}
 		}
+		files := map[string]map[string]string{}
 		for _, c := range of {
-			if c.File != "" && c.Func != "" {
-				functions, _ := cFunctions(o.Text(c.File))
-				all[c] = calleesOf(c.Func, functions, 0)
+			if c.File == "" || c.Func == "" {
+				continue
 			}
+			if files[c.File] == nil {
+				files[c.File], _ = cFunctions(o.Text(c.File))
+			}
+			all[c] = calleesOf(c.Func, files[c.File], 0)
 		}
 		return nil
 	})
@@ -69,15 +73,14 @@ func calleesOf(name string, functions map[string]string, depth int) []string {
 	return all[:min(len(all), maxCallees)]
 }
 
-// unique drops repetitions and keeps the order.
+// unique drops repetitions, in place, and keeps the order.
 func unique(names []string) []string {
-	var kept []string
-	for _, name := range names {
-		if !slices.Contains(kept, name) {
-			kept = append(kept, name)
-		}
-	}
-	return kept
+	seen := map[string]bool{}
+	return slices.DeleteFunc(names, func(name string) bool {
+		again := seen[name]
+		seen[name] = true
+		return again
+	})
 }
 
 var (
@@ -88,6 +91,9 @@ var (
 	// call that can't fail.
 	fatal = regexp.MustCompile(`\b\w*(BUG_ON|BUG|WARN|WARN_ON|WARN_ON_ONCE|WARN_ONCE|panic)\s*\(|NOFAIL|SLAB_PANIC`)
 )
+
+// keywords are C's own words that stand before a parenthesis.
+var keywords = map[string]bool{"if": true, "for": true, "while": true, "switch": true, "return": true, "sizeof": true}
 
 // nextSteps is behind how many statements nobody judges a call's result any more.
 // What is fatal among them may be about something else: then a call is missed.
@@ -104,7 +110,9 @@ func mayFail(text string) []string {
 			continue
 		}
 		for _, found := range called.FindAllString(step, -1) {
-			names = append(names, strings.TrimRight(found, " \t("))
+			if name := strings.TrimRight(found, " \t("); !keywords[name] {
+				names = append(names, name)
+			}
 		}
 	}
 	return unique(names)
