@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // fileLevels bounds how far below a directory randomFile looks: the deepest that
@@ -13,10 +14,11 @@ import (
 const fileLevels = 6
 
 // randomFile draws a file below dir that is wanted; errIdle if there is none. At
-// each level all that is there is equally likely, be it a file or a directory: a
-// deep tree isn't drawn more often for its many files, and no more directories are
-// read than lie on the way. Links aren't followed, since they lead to other
-// devices, but for dir itself.
+// each level the files that lie there, all together, are as likely as each of the
+// directories: what is deep (cpuN/cache/indexM/shared_cpu_map) has its turn among
+// the many at the top, a tree isn't drawn more often for its many files, and no more
+// directories are read than lie on the way. Links aren't followed, since they lead to
+// other devices, but for dir itself.
 func randomFile(rng *rand.Rand, dir string, wanted func(path string, mode os.FileMode) bool) (string, error) {
 	if path := descend(rng, dir, fileLevels, wanted); path != "" {
 		return path, nil
@@ -32,6 +34,17 @@ func descend(rng *rand.Rand, dir string, levels int, wanted func(path string, mo
 		return "" // it has left
 	}
 	rng.Shuffle(len(entries), func(i, j int) { entries[i], entries[j] = entries[j], entries[i] })
+	dirs := slices.DeleteFunc(slices.Clone(entries), func(e os.DirEntry) bool { return !e.IsDir() })
+	filesFirst := rng.IntN(1+len(dirs)) == 0
+	slices.SortStableFunc(entries, func(a, b os.DirEntry) int {
+		switch {
+		case a.IsDir() == b.IsDir():
+			return 0
+		case a.IsDir() == filesFirst:
+			return 1
+		}
+		return -1
+	})
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		if e.IsDir() {

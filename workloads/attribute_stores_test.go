@@ -46,8 +46,8 @@ func TestRandomFile(t *testing.T) {
 	if len(seen) != 10 || seen["cache/index2/size"] == 0 {
 		t.Errorf("drawn: %v", seen)
 	}
-	if n := seen["online"]; n < 400 || n > 600 {
-		t.Errorf("one of two is drawn %d times of 1000", n)
+	if n := seen["online"]; n < 200 || n > 300 { // beside three directories
+		t.Errorf("the device's own file is drawn %d times of 1000", n)
 	}
 	for _, dir := range []string{"cpu1/empty", "cpu2"} {
 		if path, err := randomFile(rng, tree.Path(dir), all); !errors.Is(err, errIdle) {
