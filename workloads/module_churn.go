@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -13,6 +14,10 @@ import (
 )
 
 const churned = "plugstorm_tiny"
+
+// fought is what those who unload one module do to each other: it has gone, or is
+// just coming or going (kernel/module/main.c delete_module).
+var fought = []unix.Errno{unix.ENOENT, unix.EBUSY, unix.EAGAIN}
 
 // ModuleChurn loads and unloads a module.
 var ModuleChurn = agent.Workloads.Register(&agent.Workload{
@@ -25,18 +30,17 @@ var ModuleChurn = agent.Workloads.Register(&agent.Workload{
 	},
 	Modules: []string{churned},
 	Run: func(ctx context.Context, p agent.Params, m agent.Meter) error {
-		// EEXIST, EBUSY, ENOENT and EAGAIN are what threads do to each other.
-		l := loop{params: p, meter: m, threads: 1,
-			refuses: []unix.Errno{unix.EEXIST, unix.EBUSY, unix.ENOENT, unix.EAGAIN, unix.ENOMEM, unix.EINTR}}
+		l := loop{params: p, meter: m, threads: 1, refuses: append([]unix.Errno{unix.EEXIST, unix.ENOMEM, unix.EINTR}, fought...)}
 		err := l.run(ctx, same(func(context.Context, *rand.Rand) error {
 			if err := LoadModule(ModuleDir, churned, ""); err != nil {
 				return err
 			}
 			return UnloadModule(churned)
 		}))
-		if left := UnloadModule(churned); left != nil && !errors.Is(left, unix.ENOENT) {
-			err = errors.Join(err, left)
+		left := UnloadModule(churned)
+		if slices.ContainsFunc(fought, func(e unix.Errno) bool { return errors.Is(left, e) }) {
+			left = nil // gone, or another instance's
 		}
-		return err
+		return errors.Join(err, left)
 	},
 })
