@@ -54,6 +54,9 @@ func (g *guest) bookSample(ctx context.Context) (books.Sample, error) {
 	if err := g.vm.Agent.Call(ctx, agent.MethodBooks, nil, &s.Guest); err != nil {
 		return s, err
 	}
+	// Where calls of any function fail, the kernel may do without what they were to
+	// make, as it does where allocations fail.
+	s.Guest.Faulted = s.Guest.Faulted || g.ownFired.Load()
 	s.QEMU = g.plugged(ctx)
 	return s, nil
 }

@@ -20,9 +20,20 @@ func TestFiredCall(t *testing.T) {
 		t.Error("a call that wasn't made explains a hung step")
 	}
 	g.noteFired([]calls.Report{{Call: calls.Call{Func: "f"}, Fired: true}, {Call: calls.Call{Func: "g"}}})
+	if g.ownFired.Load() {
+		t.Error("a call of our lists counts as the suite's own")
+	}
+	g.noteFired([]calls.Report{{Call: calls.Call{Func: "f<<g"}}})
+	if g.ownFired.Load() {
+		t.Error("a call that wasn't made counts")
+	}
 	fired := g.fired.Load()
 	if !fired.explains(op.Hung, began.Add(-time.Second)) || fired.call != "f" {
 		t.Errorf("%+v doesn't explain a hung step", fired)
+	}
+	g.noteFired([]calls.Report{{Call: calls.Call{Func: "f<<g"}, Fired: true}})
+	if !g.ownFired.Load() {
+		t.Error("the suite's own call doesn't count")
 	}
 	if fired.explains(op.Hung, fired.at.Add(time.Second)) || fired.explains(op.Broken, began.Add(-time.Second)) {
 		t.Error("it explains what it shouldn't")

@@ -73,6 +73,7 @@ type guest struct {
 	noted     waitWatch                 // what its kernel's module of waits has told
 	checked   bool                      // its kernel checks the run's rules
 	fired     atomic.Pointer[firedCall] // the last call that a step has had fail
+	ownFired  atomic.Bool               // one of the suite's own has failed (calls.Own)
 	marked    time.Time                 // of the last console mark; of the goroutine that reads the console
 }
 

@@ -144,6 +144,9 @@ func (g *guest) noteFired(reports []calls.Report) {
 	for _, r := range reports {
 		if r.Fired {
 			g.fired.Store(&firedCall{r.Func, time.Now()})
+			if r.Own() {
+				g.ownFired.Store(true)
+			}
 		}
 	}
 }
