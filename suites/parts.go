@@ -34,6 +34,7 @@ var lockUsers = []*agent.Workload{
 	workloads.NetnsChurn, workloads.ModuleChurn, workloads.StaticKeys, workloads.WorkqueueAttrs, workloads.VMSysctls, workloads.NodeSysfs,
 	workloads.NodeMigrate, workloads.HugetlbPool, workloads.KSMRun, workloads.PageTables, workloads.MemoryPolicy, workloads.MemoryReaders,
 	workloads.Reclaim, workloads.FarUsers, workloads.Fragmenter, workloads.AttributeStores, workloads.CgroupForks,
+	workloads.HugePages,
 }
 
 // lightLockUsers are those that neither fill memory nor keep any on a node.
