@@ -24,7 +24,7 @@ var DeviceAttributes = agent.Workloads.Register(&agent.Workload{
 		"mostly of the newest, and writes to those that act or take back what they have: kn->active of whatever is being removed, and each lock that a show or a store takes",
 	Touches: []string{
 		"drivers/base/memory.c:valid_zones_show", "drivers/base/memory.c:state_show", "drivers/base/memory.c:removable_show", "drivers/base/node.c",
-		"drivers/base/cpu.c", "drivers/base/topology.c", "drivers/base/cacheinfo.c", "drivers/base/core.c:online_show", "drivers/acpi/device_sysfs.c",
+		"drivers/base/cpu.c", "drivers/base/topology.c", "drivers/base/cacheinfo.c", "arch/powerpc/kernel/cacheinfo.c", "arch/powerpc/kernel/sysfs.c", "drivers/base/core.c:online_show", "drivers/acpi/device_sysfs.c",
 		"drivers/firmware/memmap.c", "drivers/of/kobj.c", "mm/compaction.c:compact_store", "mm/hugetlb.c:nr_hugepages_store",
 		"mm/memory-tiers.c:nodelist_show", "kernel/cpu.c", "fs/kernfs/", "fs/sysfs/", "drivers/base/power/sysfs.c",
 	},
