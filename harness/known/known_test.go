@@ -204,6 +204,7 @@ func TestLookAlikes(t *testing.T) {
 		{"fault/pseries-null.txt", "pseries", "", ""},
 		{"fault/x86-numa-events.txt", "x86_64", "", ""},
 		{"lockdep_deadlock/real-x86-add-memory-error.txt", "x86_64", "", ""},
+		{"lockdep_deadlock/real-x86-register-cpu-error.txt", "x86_64", "", ""},
 		{"warning/real-x86-node-reinit.txt", "x86_64", "", ""},
 		{"hung_task/real-x86-acpi-mutex.txt", "x86_64", "", ""},
 		// A freed object's poison, in a register or in memory.
@@ -229,6 +230,8 @@ func TestLookAlikes(t *testing.T) {
 		{"warning/real-x86-node-reinit.txt", "x86_64", "reclaim_throttle+", "kcompactd+"},
 		{"hung_task/real-x86-acpi-mutex.txt", "x86_64", "acpi_ex_system_wait_mutex+", "acpi_ex_acquire_mutex+"},
 		{"hung_task/real-x86-acpi-mutex.txt", "x86_64", "acpi_ds_begin_method_execution+", "acpi_ex_acquire_global_lock+"},
+		{"lockdep_deadlock/real-x86-register-cpu-error.txt", "x86_64", "acpi_processor_add+", "cpu_dev_register_generic+"},
+		{"lockdep_deadlock/real-x86-register-cpu-error.txt", "x86_64", "online_store+", "wq_nice_store+"},
 		// Another caller, and another function. Plant s3d has the first of them.
 		{"fault/real-pseries-valid-zones.txt", "pseries", "valid_zones_show+", "memory_subsys_online+"},
 		{"fault/real-x86-valid-zones.txt", "x86_64", "valid_zones_show+", "memory_subsys_online+"},
