@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,18 +35,15 @@ var hugePagesOptions = map[string]int64{"hold_ms": 50}
 
 type hugePages struct{ tree sysfs.Tree }
 
-const (
-	thpDir = "sys/kernel/mm/transparent_hugepage/"
+const thpDir = "sys/kernel/mm/transparent_hugepage/"
 
-	// hugeBytes is what a round maps: some huge pages of 2 MiB (x86_64), or one of 16 MiB
-	// (ppc64 with the hash MMU).
-	hugeBytes = 16 << 20
-)
-
-// thpKnobs are turned between rounds. khugepaged rests for 10 s and, when it got no
-// page, for 60 s, if it isn't told otherwise (mm/khugepaged.c).
+// thpKnobs are turned between rounds, the one that starts and stops khugepaged most
+// of all. It rests for 10 s and, when it got no page, for 60 s, if it isn't told
+// otherwise (mm/khugepaged.c).
 var thpKnobs = []knob{
-	{thpDir + "enabled", []string{"always", "always", "madvise", "never"}},
+	{thpDir + "enabled", []string{"always", "madvise", "never"}},
+	{thpDir + "enabled", []string{"always", "madvise", "never"}},
+	{thpDir + "enabled", []string{"always", "madvise", "never"}},
 	{thpDir + "defrag", []string{"always", "defer", "madvise", "never"}},
 	{thpDir + "khugepaged/defrag", []string{"0", "1"}},
 	{thpDir + "khugepaged/scan_sleep_millisecs", []string{"0", "10"}},
@@ -61,14 +60,24 @@ func (h hugePages) run(ctx context.Context, p agent.Params, m agent.Meter) error
 		if err := turned.turn(ctx, rng); err != nil {
 			return err
 		}
-		return hugeRound(ctx, rng, hold)
+		return hugeRound(ctx, rng, 2*h.pageBytes(), hold)
 	}))
+}
+
+// pageBytes is a huge page's size: 2 MiB, or 16 MiB on ppc64 with the hash MMU.
+func (h hugePages) pageBytes() int {
+	text, _ := h.tree.Text(thpDir + "hpage_pmd_size")
+	bytes, err := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil || bytes < 2<<20 || bytes > 16<<20 {
+		return 2 << 20 // another size, or a kernel without: then it is only memory
+	}
+	return bytes
 }
 
 // hugeRound maps memory that may be huge, tears holes into it, fills some of them,
 // and keeps it for a while.
-func hugeRound(ctx context.Context, rng *rand.Rand, hold time.Duration) error {
-	memory, err := unix.Mmap(-1, 0, hugeBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANONYMOUS|unix.MAP_PRIVATE)
+func hugeRound(ctx context.Context, rng *rand.Rand, size int, hold time.Duration) error {
+	memory, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANONYMOUS|unix.MAP_PRIVATE)
 	if err != nil {
 		return fmt.Errorf("mmap: %w", err)
 	}
@@ -79,12 +88,12 @@ func hugeRound(ctx context.Context, rng *rand.Rand, hold time.Duration) error {
 	touch(memory)
 	const hole = 64 << 10 // a page of the largest kind that isn't huge
 	for range 4 {
-		at := rng.IntN(hugeBytes/hole) * hole
+		at := rng.IntN(size/hole) * hole
 		if err := unix.Madvise(memory[at:at+hole], unix.MADV_DONTNEED); err != nil {
 			return fmt.Errorf("MADV_DONTNEED: %w", err)
 		}
 	}
-	touch(memory[:hugeBytes/2])
+	touch(memory[:size/2])
 	pause(ctx, hold)
 	return nil
 }

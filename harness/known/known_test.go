@@ -205,6 +205,7 @@ func TestLookAlikes(t *testing.T) {
 		{"fault/x86-numa-events.txt", "x86_64", "", ""},
 		{"lockdep_deadlock/real-x86-add-memory-error.txt", "x86_64", "", ""},
 		{"lockdep_deadlock/real-x86-register-cpu-error.txt", "x86_64", "", ""},
+		{"fault/real-pseries-compaction-reset.txt", "pseries", "", ""},
 		{"warning/real-x86-node-reinit.txt", "x86_64", "", ""},
 		{"hung_task/real-x86-acpi-mutex.txt", "x86_64", "", ""},
 		// A freed object's poison, in a register or in memory.
@@ -221,6 +222,8 @@ func TestLookAlikes(t *testing.T) {
 		{"fault/x86-numa-events.txt", "x86_64", "address: ffffe8ffffc05a70", "address: 6b6b6b6b6b6b6b73"},
 		{"fault/x86-numa-events.txt", "x86_64", "address: ffffe8ffffc05a70", "address: ffff888003c5e008"},
 		{"fault/x86-numa-events.txt", "x86_64", "supervisor write access", "supervisor read access"},
+		{"fault/real-pseries-compaction-reset.txt", "pseries", "0xc00c000000108000", "0x6b6b6b6b6b6b6b6b"},
+		{"fault/real-pseries-compaction-reset.txt", "pseries", "0xc00c000000108000", "0xc000000006b10490"},
 		// A write.
 		{"fault/real-pseries-valid-zones.txt", "pseries", "dereference on read at", "dereference on write at"},
 		{"fault/real-x86-valid-zones.txt", "x86_64", "supervisor read access", "supervisor write access"},
