@@ -116,6 +116,7 @@ type guestTrace struct {
 	rules          *ruleTrace     // nil: the checker was not to be there
 	stuck          *history.Event // tasks stayed blocked, and nothing shows a cycle
 	waits          waitTrace      // what it said of its waits
+	dead           *Finding       // of a known issue, and a task died of it
 	disowned       bool           // it went on from a damaged snapshot: nothing that it shows is the kernel's
 }
 
@@ -340,7 +341,7 @@ func (j *judge) add(number int, at time.Duration, f splat.Finding) bool {
 	if j.guest(number).disowned || j.excuse(number, at, f) {
 		return false
 	}
-	finding := j.filed(f)
+	finding := j.guest(number).follow(j.filed(f))
 	key := sightingKey{f.Identity, finding.Known}
 	if i, ok := j.found[key]; ok {
 		j.verdict.Findings[i].Sightings++
@@ -362,6 +363,21 @@ func (j *judge) filed(f splat.Finding) Finding {
 		return Finding{Finding: f, Known: issue.ID, Reason: issue.Reason}
 	}
 	return Finding{Finding: f}
+}
+
+// follow puts a hang down to the known issue of which a task of that guest has died:
+// it let go of no lock. A cycle of tasks that wait for each other needs no dead one.
+func (g *guestTrace) follow(f Finding) Finding {
+	switch {
+	case f.Type == splat.TypeHang:
+		if g.dead != nil && f.Known == "" && (f.Waits == nil || len(f.Waits.Cycle) == 0) {
+			f.Known = g.dead.Known
+			f.Reason = fmt.Sprintf("It follows from %q in the same guest: whoever dies of that keeps the locks that it has. %s", g.dead.Title, g.dead.Reason)
+		}
+	case f.Known != "" && f.Fatal && g.dead == nil:
+		g.dead = &f
+	}
+	return f
 }
 
 // inFlight lists the steps that were going on at a time.
