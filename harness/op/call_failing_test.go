@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"plugstorm/harness/agent"
@@ -15,6 +16,8 @@ import (
 
 // A fakeModule answers as plugstorm_fail does.
 type fakeModule struct {
+	mu sync.Mutex // calls come on goroutines of their own
+
 	absent  bool // it isn't loaded yet
 	fires   bool // whatever is armed fails at once
 	why     string
@@ -27,6 +30,8 @@ func (f *fakeModule) character(others ...vmtest.Character) vmtest.Character {
 	all := map[string]vmtest.Handler{
 		agent.MethodWriteFile: f.write, agent.MethodReadFile: f.read,
 		agent.MethodLoadModule: func(*vmtest.Guest, json.RawMessage) (any, error) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
 			f.loads++
 			if f.why != "" {
 				return nil, &agent.Error{Message: "load module", Errno: f.why}
@@ -46,6 +51,8 @@ func (f *fakeModule) character(others ...vmtest.Character) vmtest.Character {
 }
 
 func (f *fakeModule) write(_ *vmtest.Guest, params json.RawMessage) (any, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	var p agent.FileParams
 	if err := json.Unmarshal(params, &p); err != nil || f.absent || p.Path != calls.ArmFile {
 		return nil, &agent.Error{Message: "open", Errno: "ENOENT"}
@@ -60,6 +67,8 @@ func (f *fakeModule) write(_ *vmtest.Guest, params json.RawMessage) (any, error)
 }
 
 func (f *fakeModule) read(*vmtest.Guest, json.RawMessage) (any, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	text := calls.Header + "\n"
 	for _, name := range f.armed {
 		fired := "0"
