@@ -33,11 +33,9 @@ func (s *Store) Callees(ctx context.Context, src Source, of []Change) (map[Chang
 func (s *Store) callees(ctx context.Context, src Source, of []Change) (map[Change][]string, error) {
 	all := map[Change][]string{}
 	err := s.patched(ctx, src, func(j *job, root *os.Root) error {
-		o := newOverlay(root)
-		for _, p := range j.parsed {
-			if err := j.apply(o, p); err != nil {
-				return err
-			}
+		o, err := j.applied(root)
+		if err != nil {
+			return err
 		}
 		files := map[string]map[string]string{}
 		for _, c := range of {

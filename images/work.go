@@ -141,6 +141,11 @@ func (j *job) overlay(pristine string) (*patch.Overlay, error) {
 		return nil, err
 	}
 	defer root.Close()
+	return j.applied(root)
+}
+
+// applied is the tree below root with the job's patches.
+func (j *job) applied(root *os.Root) (*patch.Overlay, error) {
 	o := newOverlay(root)
 	for _, p := range j.parsed {
 		if err := j.apply(o, p); err != nil {

@@ -203,10 +203,5 @@ func (c change) putBack(path string) error {
 
 // passing reports whether the kernel may answer otherwise in a moment.
 func passing(err error) bool {
-	for _, errno := range []unix.Errno{unix.ENOMEM, unix.EBUSY, unix.EAGAIN, unix.EINTR} {
-		if errors.Is(err, errno) {
-			return true
-		}
-	}
-	return false
+	return isOneOf(err, []unix.Errno{unix.ENOMEM, unix.EBUSY, unix.EAGAIN, unix.EINTR})
 }

@@ -52,16 +52,14 @@ const holeEvery = 16
 const proactiveness = "proc/sys/vm/compaction_proactiveness"
 
 func (f fragmenter) run(ctx context.Context, p agent.Params, m agent.Meter) error {
-	// Best effort, as memory-hog does: who holds memory dies for it first.
-	_ = os.WriteFile(f.tree.Path("proc/self/oom_score_adj"), []byte("1000"), 0)
+	dieFirst(f.tree)
 	share := p.Option("share", fragmenterOptions["share"])
 	most := p.Option("most_mib", fragmenterOptions["most_mib"]) << 20
 	hold := time.Duration(p.Option("hold_ms", fragmenterOptions["hold_ms"])) * time.Millisecond
 	rest := time.Duration(p.Option("rest_ms", fragmenterOptions["rest_ms"])) * time.Millisecond
-	before, err := f.tree.Text(proactiveness)
-	if err == nil {
-		defer func() { _ = os.WriteFile(f.tree.Path(proactiveness), []byte(before), 0) }() // who reads it next, writes it, too
-	}
+	turned := knobs{tree: f.tree, list: []knob{{proactiveness, []string{"100"}}}}
+	before := turned.save()
+	defer turned.restore(before)
 	l := loop{params: p, meter: m, threads: 1, refuses: []unix.Errno{unix.ENOMEM, unix.EAGAIN, unix.EINVAL, unix.ENODEV, unix.ENOSYS, unix.EINTR}}
 	return l.run(ctx, same(func(ctx context.Context, rng *rand.Rand) error {
 		node, free, err := f.pick(rng)

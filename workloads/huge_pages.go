@@ -85,7 +85,7 @@ func hugeRound(ctx context.Context, rng *rand.Rand, size int, hold time.Duration
 	if err := unix.Madvise(memory, unix.MADV_HUGEPAGE); err != nil && !errors.Is(err, unix.EINVAL) { // EINVAL: a kernel without
 		return fmt.Errorf("MADV_HUGEPAGE: %w", err)
 	}
-	touch(memory)
+	populate(memory)
 	const hole = 64 << 10 // a page of the largest kind that isn't huge
 	for range 4 {
 		at := rng.IntN(size/hole) * hole
@@ -93,7 +93,7 @@ func hugeRound(ctx context.Context, rng *rand.Rand, size int, hold time.Duration
 			return fmt.Errorf("MADV_DONTNEED: %w", err)
 		}
 	}
-	touch(memory[:size/2])
+	populate(memory[:size/2])
 	pause(ctx, hold)
 	return nil
 }

@@ -93,8 +93,13 @@ func (l loop) legitimate(err error) bool {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return !slices.ContainsFunc(joined.Unwrap(), func(e error) bool { return !l.legitimate(e) })
 	}
+	return isOneOf(err, l.refuses)
+}
+
+// isOneOf reports whether err is, or wraps, one of some errnos.
+func isOneOf(err error, errnos []unix.Errno) bool {
 	var errno unix.Errno
-	return errors.As(err, &errno) && slices.Contains(l.refuses, errno)
+	return errors.As(err, &errno) && slices.Contains(errnos, errno)
 }
 
 // ticks paces rate rounds a second; a nil channel means no pace.

@@ -47,8 +47,7 @@ type memoryHog struct{ tree sysfs.Tree }
 const hogChunk = 256 << 10
 
 func (h memoryHog) run(ctx context.Context, p agent.Params, m agent.Meter) error {
-	// Best effort: off the guest, or without the file, we are killed later.
-	_ = os.WriteFile(h.tree.Path("proc/self/oom_score_adj"), []byte("1000"), 0)
+	dieFirst(h.tree)
 	above := p.Option("above_kib", hogOptions["above_kib"]) << 10
 	hold := time.Duration(p.Option("hold_ms", hogOptions["hold_ms"])) * time.Millisecond
 	rest := time.Duration(p.Option("rest_ms", hogOptions["rest_ms"])) * time.Millisecond
@@ -69,6 +68,12 @@ func (h memoryHog) run(ctx context.Context, p agent.Params, m agent.Meter) error
 			return err
 		}, nil
 	})
+}
+
+// dieFirst makes this process the OOM killer's first choice. Best effort: off the
+// guest, or without the file, it is killed later.
+func dieFirst(tree sysfs.Tree) {
+	_ = os.WriteFile(tree.Path("proc/self/oom_score_adj"), []byte("1000"), 0)
 }
 
 // fill takes chunks until no more than floor bytes are free. It returns what

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -38,7 +37,7 @@ var ModuleChurn = agent.Workloads.Register(&agent.Workload{
 			return UnloadModule(churned)
 		}))
 		left := UnloadModule(churned)
-		if slices.ContainsFunc(fought, func(e unix.Errno) bool { return errors.Is(left, e) }) {
+		if isOneOf(left, fought) {
 			left = nil // gone, or another instance's
 		}
 		return errors.Join(err, left)

@@ -32,22 +32,24 @@ var (
 	blockOfflineTouches = slices.Concat(blockAttributes, offlineTouches)
 	blockTouches        = slices.Concat(blockOnlineTouches, offlineTouches)
 
+	// dimmTouches are those of a DIMM that comes or goes.
+	dimmTouches = []string{
+		"mm/sparse-vmemmap.c", "mm/memblock.c", "kernel/resource.c", "drivers/firmware/memmap.c", "drivers/acpi/scan.c:acpi_device_hotplug", "arch/x86/mm/init_64.c",
+		"arch/powerpc/platforms/pseries/dlpar.c", "arch/powerpc/platforms/pseries/lpar.c", "arch/powerpc/mm/",
+	}
+
 	// dimmAddTouches are those of a DIMM that comes, and of its blocks, which the
 	// kernel may bring online by itself.
 	dimmAddTouches = slices.Concat([]string{
 		"mm/memory_hotplug.c:__add_memory", "mm/memory_hotplug.c:add_memory_resource", "drivers/base/memory.c:create_memory_block_devices", "drivers/base/node.c",
-		"mm/sparse.c:sparse_add_section", "mm/sparse-vmemmap.c", "mm/memblock.c", "kernel/resource.c", "drivers/firmware/memmap.c",
-		"drivers/acpi/acpi_memhotplug.c:acpi_memory_device_add", "drivers/acpi/scan.c:acpi_device_hotplug", "arch/x86/mm/init_64.c",
-		"arch/powerpc/platforms/pseries/hotplug-memory.c:dlpar_add_lmb", "arch/powerpc/platforms/pseries/dlpar.c", "arch/powerpc/platforms/pseries/lpar.c", "arch/powerpc/mm/",
-	}, onlineTouches)
+		"mm/sparse.c:sparse_add_section", "drivers/acpi/acpi_memhotplug.c:acpi_memory_device_add", "arch/powerpc/platforms/pseries/hotplug-memory.c:dlpar_add_lmb",
+	}, dimmTouches, onlineTouches)
 
 	// dimmRemoveTouches are those of a DIMM that goes.
 	dimmRemoveTouches = slices.Concat([]string{
 		"mm/memory_hotplug.c:try_remove_memory", "drivers/base/memory.c:remove_memory_block_devices", "drivers/base/memory.c:remove_memory_block", "drivers/base/node.c:unregister_one_node",
-		"mm/sparse.c:sparse_remove_section", "mm/sparse-vmemmap.c", "mm/memblock.c", "kernel/resource.c", "drivers/firmware/memmap.c",
-		"drivers/acpi/acpi_memhotplug.c:acpi_memory_device_remove", "drivers/acpi/scan.c:acpi_device_hotplug", "arch/x86/mm/init_64.c",
-		"arch/powerpc/platforms/pseries/hotplug-memory.c:dlpar_remove_lmb", "arch/powerpc/platforms/pseries/dlpar.c", "arch/powerpc/platforms/pseries/lpar.c", "arch/powerpc/mm/",
-	}, offlineTouches)
+		"mm/sparse.c:sparse_remove_section", "drivers/acpi/acpi_memhotplug.c:acpi_memory_device_remove", "arch/powerpc/platforms/pseries/hotplug-memory.c:dlpar_remove_lmb",
+	}, dimmTouches, offlineTouches)
 
 	dimmEvictTouches = slices.Concat(blockAttributes, dimmRemoveTouches)
 

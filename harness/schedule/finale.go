@@ -83,7 +83,7 @@ func (d *FinaleDraw) step(kind *op.Kind, o op.Op) Step {
 func (f *Finale) draw(r *rand.Rand) []*op.Kind {
 	left := slices.Clone(f.Mix)
 	for len(left) > 0 && len(f.Mix)-len(left) < f.Steps {
-		i := pickWeight(r, left)
+		i := pickWeight(r, len(left), func(i int) int { return left[i].Weight })
 		left = slices.Delete(left, i, i+1)
 	}
 	var kinds []*op.Kind
@@ -112,15 +112,6 @@ func drawFrom(r *rand.Rand, kind *op.Kind, states []*op.State) op.Op {
 		}
 	}
 	return nil
-}
-
-func pickWeight(r *rand.Rand, from []Weight) int {
-	total := 0
-	for _, w := range from {
-		total += w.Weight
-	}
-	n := r.IntN(total)
-	return slices.IndexFunc(from, func(w Weight) bool { n -= w.Weight; return n < 0 })
 }
 
 // RecordedFinale lists the steps of a recorded schedule that were the finale of

@@ -199,8 +199,7 @@ func (l *LaneKinds) add(kind *op.Kind) {
 // walk tells of every kind that fits on the way through some steps.
 func (q *Sequence) walk(fits func(*op.Kind)) {
 	for range kindDraws {
-		fit, _ := q.possible()
-		for _, candidate := range fit {
+		for _, candidate := range q.possible() {
 			fits(candidate.spec.Kind)
 		}
 		if _, ok := q.Next(); !ok {

@@ -223,11 +223,11 @@ func (q *Sequence) Begin() {
 }
 
 func (q *Sequence) draw() (Step, bool) {
-	weights, total := q.possible()
-	if total == 0 {
+	fit := q.possible()
+	if len(fit) == 0 {
 		return Step{}, false
 	}
-	step := Step{Lane: q.lane.Name, Index: q.index, Op: weights.draw(q.rand, total)}
+	step := Step{Lane: q.lane.Name, Index: q.index, Op: fit.draw(q.rand)}
 	if q.lane.Gap > 0 {
 		step.Gap = time.Duration(q.rand.ExpFloat64() * float64(q.lane.Gap))
 	}
@@ -252,27 +252,34 @@ type candidates []struct {
 }
 
 // possible draws one op of every kind of the mix and keeps those that fit.
-func (q *Sequence) possible() (candidates, int) {
+func (q *Sequence) possible() candidates {
 	var fit candidates
-	total := 0
 	for _, w := range q.lane.Mix {
-		if o := w.Kind.Draw(q.rand, q.state); o != nil {
+		if o := w.Kind.Draw(q.rand, q.state); o != nil && w.Weight > 0 {
 			fit = append(fit, struct {
 				spec   op.Spec
 				weight int
 			}{op.Spec{Kind: w.Kind, Op: o}, w.Weight})
-			total += w.Weight
 		}
 	}
-	return fit, total
+	return fit
 }
 
-func (c candidates) draw(r *rand.Rand, total int) op.Spec {
-	n := r.IntN(total)
-	for _, candidate := range c {
-		if n -= candidate.weight; n < 0 {
-			return candidate.spec
+func (c candidates) draw(r *rand.Rand) op.Spec {
+	return c[pickWeight(r, len(c), func(i int) int { return c[i].weight })].spec
+}
+
+// pickWeight draws one of n by weight, and returns its index.
+func pickWeight(r *rand.Rand, n int, weight func(i int) int) int {
+	total := 0
+	for i := range n {
+		total += weight(i)
+	}
+	left := r.IntN(total)
+	for i := range n {
+		if left -= weight(i); left < 0 {
+			return i
 		}
 	}
-	panic("schedule: weights don't add up to their total")
+	panic("schedule: a weight is negative")
 }
