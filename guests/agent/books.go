@@ -45,7 +45,7 @@ func (a *guestAgent) books() (any, error) {
 	if reply.BlockBytes == 0 {
 		return nil, errors.New("this kernel has no memory hotplug")
 	}
-	for _, part := range []func(*agent.BooksReply) error{a.bookTexts, a.bookDirs, a.bookLists, a.bookThreads, a.bookCPUs, a.bookCaches, a.bookMoving} {
+	for _, part := range []func(*agent.BooksReply) error{a.bookTexts, a.bookDirs, a.bookLists, a.bookThreads, a.bookCPUs, a.bookCaches, a.bookACPI, a.bookLMBs, a.bookOFCPUs, a.bookMoving} {
 		if err := part(&reply); err != nil {
 			return nil, err
 		}
@@ -135,6 +135,12 @@ func (a *guestAgent) bookDir(dir string) (agent.BooksDir, error) {
 			d.Lost = append(d.Lost, name)
 		case deviceRE.MatchString(name):
 			d.Links = append(d.Links, name)
+		case name == "firmware_node":
+			d.Firmware = a.leadsTo(dir, name)
+		case physicalRE.MatchString(name):
+			if to := a.leadsTo(dir, name); deviceRE.MatchString(to) {
+				d.Links = append(d.Links, to)
+			}
 		}
 	}
 	return d, nil
@@ -148,6 +154,15 @@ func (a *guestAgent) leadsNowhere(dir, name string) bool {
 	}
 	_, err := os.Lstat(full)
 	return err == nil
+}
+
+// leadsTo is the name of what a link leads to, "" if it is gone.
+func (a *guestAgent) leadsTo(dir, name string) string {
+	to, err := os.Readlink(a.tree.Path("sys", dir, name))
+	if err != nil {
+		return ""
+	}
+	return path.Base(to)
 }
 
 // bookLists reads the masks of CPUs and nodes. One that this kernel lacks isn't
