@@ -31,7 +31,7 @@ var Errors = schedule.Scenarios.Register(&schedule.Scenario{
 			Name: "memory", DIMMs: 4, MaxUnits: 3, VCPUs: 1,
 			Mix: []schedule.Weight{
 				{Kind: op.DIMMAdd, Weight: 1}, {Kind: op.DIMMRemove, Weight: 2},
-				{Kind: op.DIMMAddFailing, Weight: 1}, {Kind: op.DIMMRemoveFailing, Weight: 1},
+				{Kind: op.DIMMAddFailing, Weight: 1}, {Kind: op.DIMMRemoveFailing, Weight: 1}, {Kind: op.DIMMAddNotifierError, Weight: 3},
 				{Kind: op.BlockFailNth, Weight: 3}, {Kind: op.BlockNotifierError, Weight: 2}, {Kind: op.BlockInterrupted, Weight: 3},
 				{Kind: op.VCPUAddFailing, Weight: 1}, {Kind: op.VCPURemove, Weight: 1}, {Kind: op.PgmapFailing, Weight: 2},
 				{Kind: op.DIMMAddCallFailing, Weight: 8}, {Kind: op.DIMMRemoveCallFailing, Weight: 8}, {Kind: op.BlockCallFailing, Weight: 10},
