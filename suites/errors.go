@@ -17,9 +17,10 @@ var Errors = schedule.Scenarios.Register(&schedule.Scenario{
 	Name: "errors",
 	Doc: "hotplug that fails: allocations of the workers who add and remove DIMMs and add vCPUs, of the writer who sets a block, one after the other, " +
 		"calls of named kernel functions on all these ways, memory notifiers that say no, signals, and steps of CPU hotplug; and then it must work as ever, for whoever uses its locks, too",
-	Source: "keep locks balanced on add_memory() failure (hv_balloon, 2015), and a class of bugs that only fault injection finds",
-	Length: 2 * time.Minute,
-	Finale: finale,
+	Source:     "keep locks balanced on add_memory() failure (hv_balloon, 2015), and a class of bugs that only fault injection finds",
+	Length:     2 * time.Minute,
+	Finale:     finale,
+	FreshVCPUs: 1, // that of the lane on which calls fail
 	// In a kernel zone the slab allocator has error paths of its own.
 	Variants: memoryVariants,
 	Workloads: []op.WorkloadStart{

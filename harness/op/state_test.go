@@ -219,7 +219,7 @@ func (w *world) do(o Op) string {
 // doCalls does an op with failing calls, which are calls of our lists.
 func (w *world) doCalls(o Op, bad func(string, ...any) string) string {
 	base, failing, course := withoutCalls(o)
-	sites := calls.For(course, w.machine.Name)
+	sites := calls.For(calls.Sites, course, w.machine.Name)
 	for _, c := range failing.Calls {
 		known := slices.ContainsFunc(sites, func(s calls.Site) bool {
 			return s.Func == c.Func && slices.Contains(s.Errnos, c.Errno) && c.Nth >= 1 && c.Nth <= s.Nth
@@ -448,7 +448,7 @@ func TestDrawSpreads(t *testing.T) {
 		o.Apply(s)
 	}
 	for _, course := range calls.Ops {
-		for _, site := range calls.For(course, guests.PSeries.Name) {
+		for _, site := range calls.For(calls.Sites, course, guests.PSeries.Name) {
 			if key := "call " + course + " " + site.Func; !seen[key] {
 				t.Errorf("%s was never drawn", key)
 			}
