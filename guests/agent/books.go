@@ -25,6 +25,7 @@ const (
 )
 
 var (
+	linkRE   = regexp.MustCompile(`^((node|memory|cpu)\d{1,9}|firmware_node)$`)
 	deviceRE = regexp.MustCompile(`^(node|memory|cpu)\d{1,9}$`)
 	threadRE = regexp.MustCompile(`^((kswapd|kcompactd)\d{1,9}|(cpuhp|ksoftirqd|migration)/\d{1,9})$`)
 )
@@ -40,7 +41,7 @@ var (
 func (a *guestAgent) books() (any, error) {
 	reply := agent.BooksReply{
 		PageBytes: uint64(os.Getpagesize()), BlockBytes: a.tree.BlockBytes(),
-		Faulted: a.faulted.Load(), Workloads: a.work.running(),
+		Faulted: a.faulted.Load(), Workloads: a.work.running(), ACPI: a.tree.ACPI(),
 	}
 	if reply.BlockBytes == 0 {
 		return nil, errors.New("this kernel has no memory hotplug")
@@ -133,7 +134,7 @@ func (a *guestAgent) bookDir(dir string) (agent.BooksDir, error) {
 		case e.Type()&fs.ModeSymlink == 0:
 		case a.leadsNowhere(dir, name):
 			d.Lost = append(d.Lost, name)
-		case deviceRE.MatchString(name):
+		case linkRE.MatchString(name):
 			d.Links = append(d.Links, name)
 		}
 	}

@@ -125,6 +125,10 @@ type MemoryParams struct {
 type Block struct {
 	ID    uint64 `json:"id"`    // N; its first byte is at N*BlockBytes
 	State string `json:"state"` // "online", "offline", "going-offline"
+
+	// Bound says that the block is bound to a device of the firmware's (its link
+	// firmware_node, drivers/acpi/glue.c acpi_bind_one), as a DIMM's is where ACPI adds it.
+	Bound bool `json:"bound,omitempty"`
 }
 
 // MemoryReply lists the memory blocks inside the asked range, by ID.
@@ -225,6 +229,7 @@ type BooksReply struct {
 	Faulted    bool   `json:"faulted,omitempty"` // allocations of the kernel's were made to fail since it booted
 	Moving     bool   `json:"moving,omitempty"`  // a block is neither online nor offline
 	Workloads  int    `json:"workloads"`         // running now
+	ACPI       bool   `json:"acpi,omitempty"`    // the guest's firmware describes its devices by ACPI
 
 	RAM      string            `json:"ram"`       // /proc/iomem: lines of "System RAM", whatever their indent
 	Zones    string            `json:"zones"`     // /proc/zoneinfo: which zone, "present", "managed"
@@ -241,7 +246,7 @@ type BooksReply struct {
 // or bus/{cpu,memory,node}/devices.
 type BooksDir struct {
 	Path   string   `json:"path"`             // below /sys
-	Links  []string `json:"links,omitempty"`  // links named as CPUs, memory blocks and nodes are, that lead somewhere
+	Links  []string `json:"links,omitempty"`  // links named as CPUs, memory blocks and nodes are, and "firmware_node", that lead somewhere
 	Lost   []string `json:"lost,omitempty"`   // links of any name that lead nowhere
 	Groups []string `json:"groups,omitempty"` // directories in it that tell something: "topology"
 }

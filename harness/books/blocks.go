@@ -2,7 +2,10 @@
 
 package books
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // BlocksHaveRAM finds blocks that are left behind.
 var BlocksHaveRAM = Invariants.Register(&Invariant{
@@ -35,6 +38,26 @@ var BlocksPlugged = Invariants.Register(&Invariant{
 			block := Range{uint64(id) * size, size}
 			if block.Start >= p.bootBytes && !block.touches(p.sample.QEMU.Memory) {
 				say("", strconv.Itoa(id), "memory%d is there, and nothing is plugged at %#x to %#x", id, block.Start, block.Start+size-1)
+			}
+		}
+	},
+})
+
+// BlocksBound finds memory that its DIMM's driver has given up.
+var BlocksBound = Invariants.Register(&Invariant{
+	Name:  "blocks-bound",
+	Title: "a memory block of a DIMM is bound to no ACPI device",
+	Doc: "where memory is plugged by ACPI each block of a DIMM has a link to the DIMM's device: without it no driver has the memory, and an eject " +
+		"would take it away with nobody bringing it offline",
+	Source: "drivers/acpi/acpi_memhotplug.c acpi_memory_enable_device; drivers/acpi/glue.c acpi_bind_one",
+	check: func(p *picture, say complain) {
+		if p.sample.QEMU == nil || !p.sample.Guest.ACPI {
+			return
+		}
+		size := p.sample.Guest.BlockBytes
+		for id, d := range p.blocks {
+			if block := (Range{uint64(id) * size, size}); block.touches(p.sample.QEMU.Memory) && !slices.Contains(d.Links, "firmware_node") {
+				say("", strconv.Itoa(id), "memory%d is of a DIMM and has no link firmware_node", id)
 			}
 		}
 	},
