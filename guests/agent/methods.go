@@ -85,7 +85,7 @@ func (a *guestAgent) memory(p agent.MemoryParams) (agent.MemoryReply, error) {
 		if err != nil {
 			return none, err
 		}
-		reply.Blocks = append(reply.Blocks, agent.Block{ID: id, State: state})
+		reply.Blocks = append(reply.Blocks, agent.Block{ID: id, State: state, Bound: a.tree.BlockBound(id)})
 	}
 	reply.Present = p.Size == 0 || uint64(len(reply.Blocks)) == last-first+1
 	return reply, nil

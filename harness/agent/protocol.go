@@ -125,6 +125,10 @@ type MemoryParams struct {
 type Block struct {
 	ID    uint64 `json:"id"`    // N; its first byte is at N*BlockBytes
 	State string `json:"state"` // "online", "offline", "going-offline"
+
+	// Bound says that the block is bound to a device of the firmware's (its link
+	// firmware_node, drivers/acpi/glue.c acpi_bind_one), as a DIMM's is where ACPI adds it.
+	Bound bool `json:"bound,omitempty"`
 }
 
 // MemoryReply lists the memory blocks inside the asked range, by ID.
@@ -237,9 +241,9 @@ type BooksReply struct {
 	Caches   []string          `json:"slab_caches"` // caches of our module's below /sys/kernel/slab, while it isn't loaded
 
 	// What the kernel keeps of its platform; each empty where that is no such platform.
-	ACPI   []BooksDir `json:"acpi,omitempty"`    // memory and processor devices below bus/acpi/devices
-	LMBs   *BooksLMBs `json:"lmbs,omitempty"`    // nil as well where the kernel's present view can't be had
-	OFCPUs []uint32   `json:"of_cpus,omitempty"` // hardware numbers of the threads of all CPUs in the device tree, in order
+	ACPI   []BooksDir `json:"acpi_devices,omitempty"` // memory and processor devices below bus/acpi/devices
+	LMBs   *BooksLMBs `json:"lmbs,omitempty"`         // nil as well where the kernel's present view can't be had
+	OFCPUs []uint32   `json:"of_cpus,omitempty"`      // hardware numbers of the threads of all CPUs in the device tree, in order
 }
 
 // BooksLMBs is pseries' view of its memory that can be plugged: its logical memory

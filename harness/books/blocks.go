@@ -40,6 +40,26 @@ var BlocksPlugged = Invariants.Register(&Invariant{
 	},
 })
 
+// BlocksBound finds memory that its DIMM's driver has given up.
+var BlocksBound = Invariants.Register(&Invariant{
+	Name:  "blocks-bound",
+	Title: "a memory block of a DIMM is bound to no ACPI device",
+	Doc: "where memory is plugged by ACPI each block of a DIMM has a link to the DIMM's device: without it no driver has the memory, and an eject " +
+		"would take it away with nobody bringing it offline",
+	Source: "drivers/acpi/acpi_memhotplug.c acpi_memory_enable_device; drivers/acpi/glue.c acpi_bind_one",
+	check: func(p *picture, say complain) {
+		if p.sample.QEMU == nil || len(p.sample.Guest.ACPI) == 0 {
+			return
+		}
+		size := p.sample.Guest.BlockBytes
+		for id, d := range p.blocks {
+			if block := (Range{uint64(id) * size, size}); block.touches(p.sample.QEMU.Memory) && d.Firmware == "" {
+				say("", strconv.Itoa(id), "memory%d is of a DIMM and has no link firmware_node", id)
+			}
+		}
+	},
+})
+
 // touches reports whether a range has something in common with one of others.
 func (r Range) touches(others []Range) bool {
 	for _, o := range others {

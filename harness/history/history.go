@@ -39,7 +39,7 @@ const (
 	Silent     Type = "silent"      // Guest, Text: QEMU runs, and neither console nor agent show life
 	Stuck      Type = "stuck"       // Guest, Stuck, Text: tasks don't go on, and no time will change that
 	Wait       Type = "wait"        // Guest, Waited, Text: why; the guest was not started before, for it would have been one too many
-	Host       Type = "host"        // Guest, Starved: how the host has treated QEMU since the last such event; Private
+	Host       Type = "host"        // Guest, Starved: how the host has treated QEMU since the last such event; Private, Controller, ControllerCPU
 	Workload   Type = "workload"    // Guest, Text: a workload ended by itself, or what it did
 	Zones      Type = "zones"       // Guest, Text: a zones.Report in JSON
 	Books      Type = "books"       // Guest, Text: a books.Report in JSON
@@ -80,6 +80,11 @@ type Event struct {
 
 	Private int64         `json:"private_bytes,omitempty"` // memory of the host that QEMU has for itself alone
 	Waited  time.Duration `json:"waited_ns,omitempty"`     // for a seat in the pool
+
+	// What the controller has: resident memory, and the CPU time that it has taken
+	// since its start. All guests of all slots share it.
+	Controller    int64         `json:"controller_bytes,omitempty"`
+	ControllerCPU time.Duration `json:"controller_cpu_ns,omitempty"`
 
 	Text     string `json:"text,omitempty"`
 	Party    string `json:"party,omitempty"`    // blame.Party

@@ -70,7 +70,11 @@ func (o *dimmAdd) Confirm(ctx context.Context, v *vm.VM) error {
 			return behind(v, o.ID, err)
 		}
 	}
-	return behind(v, o.ID, waitMemory(ctx, v, r))
+	if err := waitMemory(ctx, v, r); err != nil {
+		return behind(v, o.ID, err)
+	}
+	v.Devices.SetDIMMUsed(o.ID)
+	return nil
 }
 
 func (o *dimmAdd) Apply(s *State) { s.DIMMs[o.ID] = DIMM{MiB: o.MiB, Offline: map[int]bool{}} }

@@ -59,6 +59,7 @@ type machineJSON struct {
 	Waits        *waitsJSON                    `json:"waits,omitempty"`
 	Reach        *reachJSON                    `json:"reach,omitempty"`
 	Overlap      overlapJSON                   `json:"overlap"`
+	Trend        *trendJSON                    `json:"trend,omitempty"`
 	Guests       int                           `json:"guests"`
 	Starts       []startJSON                   `json:"starts"`
 	Slots        []slotJSON                    `json:"slots"`
@@ -129,7 +130,7 @@ func newMachineJSON(m Machine) machineJSON {
 		Kernel: m.Case.Kernel.Name, Release: m.Case.Kernel.Release, Accel: m.Case.Accel, QEMU: m.Case.QEMU,
 		Ops: map[string]map[op.Outcome]int{}, OpsPerMinute: list(v.PerMinute), Workloads: map[string]uint64{}, Refused: map[string]uint64{},
 		Findings: []findingJSON{}, Faults: []faultJSON{}, Guests: len(v.Guests), Starts: []startJSON{}, Slots: []slotJSON{},
-		Rules: newRulesJSON(v.Rules), Calls: v.Calls, Waits: newWaitsJSON(v.Waits), Reach: newReachJSON(v.Reach), Overlap: newOverlapJSON(v.Overlap), Omitted: list(m.Case.Kernel.Omitted), RunDir: m.Dir, Replay: vm.Shell(m.Replay...),
+		Rules: newRulesJSON(v.Rules), Calls: v.Calls, Waits: newWaitsJSON(v.Waits), Reach: newReachJSON(v.Reach), Overlap: newOverlapJSON(v.Overlap), Trend: newTrendJSON(v.Trend), Omitted: list(m.Case.Kernel.Omitted), RunDir: m.Dir, Replay: vm.Shell(m.Replay...),
 	}
 	for kind, counts := range v.Ops {
 		out.Ops[kind] = map[op.Outcome]int{}

@@ -147,6 +147,7 @@ func (t *text) guests(v *verdict.Verdict) {
 	if len(v.PerMinute) > 0 {
 		t.list("pace    steps in each minute: ", strings.Fields(strings.Trim(fmt.Sprint(v.PerMinute), "[]")))
 	}
+	t.trend(v.Trend)
 }
 
 // snapshots tells what became of snapshots, each thing once.

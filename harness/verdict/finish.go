@@ -50,6 +50,7 @@ func (j *judge) count(e history.Event, step *stepTrace) {
 			j.done++
 		}
 	}
+	j.trends.ends = append(j.trends.ends, e.At)
 	minute := int((e.At - j.firstUp) / time.Minute)
 	if minute < 0 || minute >= maxMinutes {
 		return
@@ -73,7 +74,7 @@ func (j *judge) finish() {
 	v.Rules, v.Waits = j.tally(), j.waitsTally()
 	v.Calls = calls.NewTally(j.calls, append(calls.Funcs(j.record.Case.Machine), j.record.Case.OwnCalls...))
 	v.Reach = j.reach()
-	v.Overlap = j.overlaps.Table()
+	v.Overlap, v.Trend = j.overlaps.Table(), j.trends.trend(j.firstUp)
 	v.Why = j.doubts()
 	found := slices.ContainsFunc(v.Findings, unexplained)
 	if why := j.shortfall(); why != "" && !found {

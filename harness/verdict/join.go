@@ -61,7 +61,7 @@ func Join(parts []Part) *Verdict {
 	if slices.ContainsFunc(together, unexplained) {
 		statuses = append(statuses, Found)
 	}
-	all.Reach = joinReach(parts)
+	all.Reach, all.Trend = joinReach(parts), joinTrends(parts)
 	all.Status, all.Overlap = Merge(statuses...), overlap.Join(overlaps...)
 	return all
 }

@@ -92,6 +92,7 @@ type judge struct {
 	firstUp  time.Duration
 	runEnd   time.Duration
 
+	trends   trendTrace
 	overlaps *overlap.Counter
 	calls    []calls.Result
 
@@ -149,6 +150,9 @@ func (j *judge) event(e history.Event) {
 		j.guest(e.Guest).event(e)
 		if e.Type == history.AgentUp && j.firstUp == 0 {
 			j.firstUp = e.At
+		}
+		if e.Type == history.Host {
+			j.trends.event(e)
 		}
 	case history.StepBegin:
 		j.stepBegin(e)

@@ -72,6 +72,7 @@ type Verdict struct {
 	Waits     *Waits             `json:"waits,omitempty"`     // nil: nobody looked for predicted deadlocks
 	Reach     *Reach             `json:"reach,omitempty"`     // nil: nothing was patched
 	Overlap   *overlap.Table     `json:"overlap"`             // which ops were under way at the same time
+	Trend     *Trend             `json:"trend,omitempty"`     // nil: the run was too short for one
 }
 
 // A Finding is a complaint with its place in the run. Sightings with one

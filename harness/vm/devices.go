@@ -9,7 +9,7 @@ import "sync"
 // use.
 type Devices struct {
 	mu      sync.Mutex
-	dimms   map[string]Range
+	dimms   map[string]dimm
 	leaving map[string]bool // devices whose removal is under way
 	adds    int             // vCPUs added since boot
 }
@@ -20,13 +20,36 @@ type Range struct {
 	Size  uint64 `json:"size"`
 }
 
-func newDevices() *Devices { return &Devices{dimms: map[string]Range{}, leaving: map[string]bool{}} }
+// A dimm is one that is plugged, and whether its add was seen to succeed.
+type dimm struct {
+	at   Range
+	used bool
+}
 
-// SetDIMM records where a DIMM is.
+func newDevices() *Devices { return &Devices{dimms: map[string]dimm{}, leaving: map[string]bool{}} }
+
+// SetDIMM records where a DIMM is. Nobody knows yet whether the guest takes it.
 func (d *Devices) SetDIMM(id string, r Range) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.dimms[id] = r
+	d.dimms[id] = dimm{at: r}
+}
+
+// SetDIMMUsed records that the guest has taken a DIMM to its end.
+func (d *Devices) SetDIMMUsed(id string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if m, ok := d.dimms[id]; ok {
+		m.used = true
+		d.dimms[id] = m
+	}
+}
+
+// DIMMUsed reports whether the guest was seen to take a DIMM to its end.
+func (d *Devices) DIMMUsed(id string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.dimms[id].used
 }
 
 // DropDIMM forgets a DIMM that has left.
@@ -40,8 +63,8 @@ func (d *Devices) DropDIMM(id string) {
 func (d *Devices) DIMM(id string) (Range, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	r, ok := d.dimms[id]
-	return r, ok
+	m, ok := d.dimms[id]
+	return m.at, ok
 }
 
 // SpendVCPUAdd takes one vCPU add out of a budget of limit adds (-1: no

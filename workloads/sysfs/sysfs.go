@@ -80,6 +80,12 @@ func (t Tree) BlockIDs() ([]uint64, error) {
 // A block that is removed meanwhile is an error (ENOENT or ENODEV).
 func (t Tree) BlockState(id uint64) (string, error) { return t.Text(blockDir(id), "state") }
 
+// BlockBound reports whether a block is bound to a device of the firmware's.
+func (t Tree) BlockBound(id uint64) bool {
+	_, err := os.Readlink(t.Path(blockDir(id), "firmware_node"))
+	return err == nil
+}
+
 // Block reads a block's state and its node. See BlockState.
 func (t Tree) Block(id uint64) (Block, error) {
 	state, err := t.BlockState(id)
