@@ -102,7 +102,10 @@ var spoils = []struct {
 		s.Guest.RAM = strings.ReplaceAll(s.Guest.RAM, "50000000-5fffffff : System RAM\n", "")
 	}},
 	{want: "blocks-plugged", spoil: func(s *Sample) { s.QEMU.Memory = nil }},
-	{want: "blocks-bound", spoil: func(s *Sample) { acpi(s); dir(s, "devices/system/memory/memory5").Firmware, s.Guest.ACPI[0].Links = "", nil }},
+	{want: "blocks-bound", spoil: func(s *Sample) {
+		acpi(s)
+		dir(s, "devices/system/memory/memory5").Firmware, s.Guest.ACPI[0].Links = "", nil
+	}},
 	{want: "blocks-plugged", spoil: func(s *Sample) { s.QEMU.Memory[0].Start += s.QEMU.Memory[0].Size }},
 	{want: "cpus-plugged", spoil: func(s *Sample) { s.QEMU.VCPUs-- }},
 	{want: "cpu-masks: present", spoil: func(s *Sample) { s.Guest.Lists["cpu/possible"] = "0-2"; onlyX86(s) }},

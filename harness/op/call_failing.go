@@ -47,13 +47,18 @@ func CourseTouches(course string) []string { return courses[course] }
 // call of it can fail on the machine. With own sites half of the calls of every
 // other op are theirs, and come first: nobody knows what leads to them.
 func drawCalls(r *rand.Rand, s *State, course string, n int) (callFailing, bool) {
-	deck := s.deck(r, course, func() []calls.Site { return s.now(calls.For(calls.Sites, course, s.machine)) })
+	deck := s.callDeck(r, course)
 	var drawn []calls.Call
 	if own := s.now(calls.For(s.sites, course, s.machine)); len(own) > 0 && (s.aside || r.IntN(2) == 0) {
 		drawn = s.deck(r, ownDeck(course), func() []calls.Site { return own }).Draw(r, max(1, n/2))
 	}
 	drawn = append(drawn, deck.Draw(r, n-len(drawn))...)
 	return callFailing{Calls: drawn}, len(drawn) > 0
+}
+
+// callDeck is that of our lists' sites in the course of something.
+func (s *State) callDeck(r *rand.Rand, course string) *calls.Deck {
+	return s.deck(r, course, func() []calls.Site { return s.now(calls.For(calls.Sites, course, s.machine)) })
 }
 
 // deck is the one of that name, shuffled of sites when it is first asked for.
