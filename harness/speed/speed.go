@@ -86,7 +86,7 @@ var Parts = []Part{
 	{
 		Name: "cycles", Doc: "DIMM add+remove cycles, by QMP alone and by plugstorm",
 		What:     []string{BareLoop, Paced, Stormed},
-		Measures: []Measure{{"units_per_s", "1/s", "memory that went in and out again, in units of a DIMM: the bare loop's has one, a storm's up to four"}, {"cycles_per_s", "1/s", "DIMMs that went in and out again"}, {"ops_per_s", "1/s", "ops that were done, of any kind"}, cpus, controllerPerOp},
+		Measures: []Measure{{"units_per_s", "1/s", "memory that went in and out, half of it for each way, in units of a DIMM: the bare loop's has one, a storm's up to four"}, {"cycles_per_s", "1/s", "DIMMs that went in and out, half of one for each way"}, {"ops_per_s", "1/s", "ops that were done, of any kind"}, cpus, controllerPerOp},
 		Ratios:   []Ratio{{Paced, BareLoop}, {Stormed, BareLoop}},
 	},
 	{

@@ -73,6 +73,7 @@ func (f *fakePlugstorm) record(dir string, started time.Time, restored bool) err
 		`{"kind": "workload-start", "args": {}}`,
 		`{"kind": "dimm-add", "args": {"id": "dimm3", "mib": 384, "node": 1}}`,
 		`{"kind": "dimm-remove", "args": {"id": "dimm3"}}`,
+		`{"kind": "dimm-add", "args": {"id": "dimm4", "mib": 128, "node": 1}}`, // the end of the storm cuts it off
 	} {
 		if f.broken {
 			break
@@ -82,7 +83,11 @@ func (f *fakePlugstorm) record(dir string, started time.Time, restored bool) err
 			return err
 		}
 		at(up+float64(i), history.Event{Type: history.StepBegin, Guest: 1, Seq: i + 1, Step: &schedule.Step{Lane: "a", Op: spec}})
-		at(up+float64(i)+1, history.Event{Type: history.StepEnd, Guest: 1, Seq: i + 1, Outcome: op.Done})
+		outcome := op.Done
+		if i == 3 {
+			outcome = ""
+		}
+		at(up+float64(i)+1, history.Event{Type: history.StepEnd, Guest: 1, Seq: i + 1, Outcome: outcome})
 	}
 	for i, cpu := range []time.Duration{10, 12, 16} {
 		at(up+0.5+float64(i), history.Event{Type: history.Host, Guest: 1, CPUs: 1.5, ControllerCPU: cpu * time.Millisecond})

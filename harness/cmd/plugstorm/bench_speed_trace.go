@@ -21,11 +21,11 @@ type traced struct {
 	guest    time.Duration   // from there to the agent
 	first    time.Duration   // from the process's start to the first op
 	hotplug  time.Duration   // and to that of a hotplug lane
-	stormed  time.Duration   // from the first op to the end of the last one
+	stormed  time.Duration   // from the first op to the end of the last one that was not cut off
 	done     []time.Duration // when ops were done, from the process's start
 	looks    []history.Event // of type Host
-	cycles   int             // DIMMs that were removed
-	units    float64         // and their memory, in units of the machine's DIMMs
+	cycles   float64         // DIMMs that came or went, half a cycle each
+	units    float64         // and their memory, in units of the machine's DIMMs, likewise
 }
 
 // trace reads the history in dir, of one slot or of a whole run on a machine. The
@@ -57,12 +57,15 @@ func trace(dir string, m *vm.Machine, started time.Time) (*traced, error) {
 			dimms.steps[e.Seq] = e.Step.Op
 			t.began(e.Step, at)
 		case history.StepEnd:
+			if e.Outcome == "" {
+				break // cut off by the end of the storm
+			}
 			t.stormed = at - t.first
 			if e.Outcome == op.Done {
 				t.done = append(t.done, at)
-				if units, removed := dimms.done(e.Seq); removed {
-					t.cycles++
-					t.units += units
+				if units := dimms.done(e.Seq); units > 0 {
+					t.cycles += 0.5
+					t.units += units / 2
 				}
 			}
 		}
@@ -80,8 +83,8 @@ type dimmBooks struct {
 	mib   map[string]float64 // of the DIMMs that are plugged
 }
 
-// done takes in a step that went well. If it removed a DIMM, that had so many units.
-func (b *dimmBooks) done(seq int) (units float64, removed bool) {
+// done takes in a step that went well. If a DIMM came or went, it has so many units.
+func (b *dimmBooks) done(seq int) (units float64) {
 	var o struct {
 		Args struct {
 			ID  string  `json:"id"`
@@ -91,12 +94,16 @@ func (b *dimmBooks) done(seq int) (units float64, removed bool) {
 	step := b.steps[seq]
 	text, err := json.Marshal(step)
 	if err != nil || json.Unmarshal(text, &o) != nil {
-		return 0, false
+		return 0
 	}
-	if step.Kind == op.DIMMAdd {
+	switch step.Kind {
+	case op.DIMMAdd:
 		b.mib[o.Args.ID] = o.Args.MiB
+	case op.DIMMRemove:
+	default:
+		return 0
 	}
-	return b.mib[o.Args.ID] / b.unit, step.Kind == op.DIMMRemove
+	return b.mib[o.Args.ID] / b.unit
 }
 
 // began notes when the first ops began.
@@ -124,7 +131,7 @@ func (t *traced) paces() map[string]float64 {
 		return nil
 	}
 	s := t.stormed.Seconds()
-	v := map[string]float64{"units_per_s": t.units / s, "cycles_per_s": float64(t.cycles) / s, "ops_per_s": float64(len(t.done)) / s}
+	v := map[string]float64{"units_per_s": t.units / s, "cycles_per_s": t.cycles / s, "ops_per_s": float64(len(t.done)) / s}
 	t.costs().into(v)
 	return v
 }
@@ -147,7 +154,6 @@ func (t *traced) doneIn(from, to time.Duration) int {
 // so to the last. Zero values are unknown.
 type cost struct {
 	cpus       float64       // that QEMU ran on
-	passed     time.Duration // in that time
 	controller time.Duration // CPU time
 	ops        int           // that were done
 }
@@ -156,7 +162,7 @@ type cost struct {
 func (t *traced) costs() cost {
 	var c cost
 	var first, last history.Event
-	var ran float64 // CPU seconds
+	var ran float64 // CPU seconds of QEMU
 	for _, e := range t.looks {
 		switch {
 		case e.At < t.first || e.At > t.end():
@@ -168,8 +174,8 @@ func (t *traced) costs() cost {
 		}
 		last = e
 	}
-	if c.passed = last.At - first.At; c.passed > 0 {
-		c.cpus = ran / c.passed.Seconds()
+	if passed := last.At - first.At; passed > 0 {
+		c.cpus = ran / passed.Seconds()
 		c.controller, c.ops = last.ControllerCPU-first.ControllerCPU, t.doneIn(first.At, last.At)
 	}
 	return c
