@@ -40,7 +40,8 @@ type guestAgent struct {
 	stir      func(device string, entropy []byte) error
 	setClock  func(unix.Timespec) error
 	seq       atomic.Uint64
-	faulted   atomic.Bool // allocations of the kernel's were made to fail
+	faulted   atomic.Bool   // allocations of the kernel's were made to fail
+	block     atomic.Uint64 // bytes of a memory block; 0 as long as nobody asked
 
 	introduction func() agent.Hello // what there is to say of the guest, found out by the first call
 }
