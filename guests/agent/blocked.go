@@ -33,11 +33,11 @@ func (a *guestAgent) blocked() (any, error) {
 	reply := agent.BlockedReply{Tasks: []agent.BlockedTask{}}
 	for _, pid := range processes {
 		for _, tid := range a.mayBlock(pid) {
-			text, err := os.ReadFile(a.tree.Path(taskFile(pid, tid, "status")))
+			text, err := a.tree.Peek(taskFile(pid, tid, "status"))
 			if err != nil { // it has ended
 				continue
 			}
-			task, blocked := parseStatus(string(text))
+			task, blocked := parseStatus(text)
 			if blocked && len(reply.Tasks) < blockedMax {
 				reply.Tasks = append(reply.Tasks, task)
 			}
@@ -89,11 +89,11 @@ const blockedState = "D"
 
 // glance reads a task's state and its process's number of threads off its stat.
 func (a *guestAgent) glance(file string) (state string, threads int) {
-	text, err := os.ReadFile(a.tree.Path(file))
+	text, err := a.tree.Peek(file)
 	if err != nil { // it has ended
 		return "", 0
 	}
-	_, f := splitStat(string(text))
+	_, f := splitStat(text)
 	if len(f) < 18 {
 		return "", 0
 	}
