@@ -61,6 +61,9 @@ func pseries(name, arch, goarch, doc string) *vm.Machine {
 			Driver: "%s-spapr-cpu-core", Key: "core-id", Props: "core-id=%d",
 			SMP:  "2,sockets=1,cores=%[1]d,threads=1,maxcpus=%[1]d",
 			Boot: 2, Plug: 2, Max: 8,
+			// With one thread a core, the index of its connector is the number with the
+			// type above it (QEMU hw/ppc/spapr_drc.c spapr_drc_index).
+			AddRequest: "cpu add index 0x1%07x",
 		},
 		BootReference: 8 * time.Second,
 		Unsettled:     interrupted,

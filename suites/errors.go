@@ -17,9 +17,10 @@ var Errors = schedule.Scenarios.Register(&schedule.Scenario{
 	Name: "errors",
 	Doc: "hotplug that fails: allocations of the workers who add and remove DIMMs and add vCPUs, of the writer who sets a block, one after the other, " +
 		"calls of named kernel functions on all these ways, memory notifiers that say no, signals, and steps of CPU hotplug; and then it must work as ever, for whoever uses its locks, too",
-	Source: "keep locks balanced on add_memory() failure (hv_balloon, 2015), and a class of bugs that only fault injection finds",
-	Length: 2 * time.Minute,
-	Finale: finale,
+	Source:     "keep locks balanced on add_memory() failure (hv_balloon, 2015), and a class of bugs that only fault injection finds",
+	Length:     2 * time.Minute,
+	Finale:     finale,
+	FreshVCPUs: 1, // that of the lane on which calls fail
 	// In a kernel zone the slab allocator has error paths of its own.
 	Variants: memoryVariants,
 	Workloads: []op.WorkloadStart{
@@ -31,7 +32,7 @@ var Errors = schedule.Scenarios.Register(&schedule.Scenario{
 			Name: "memory", DIMMs: 4, MaxUnits: 3, VCPUs: 1,
 			Mix: []schedule.Weight{
 				{Kind: op.DIMMAdd, Weight: 1}, {Kind: op.DIMMRemove, Weight: 2},
-				{Kind: op.DIMMAddFailing, Weight: 1}, {Kind: op.DIMMRemoveFailing, Weight: 1},
+				{Kind: op.DIMMAddFailing, Weight: 1}, {Kind: op.DIMMRemoveFailing, Weight: 1}, {Kind: op.DIMMAddNotifierError, Weight: 3},
 				{Kind: op.BlockFailNth, Weight: 3}, {Kind: op.BlockNotifierError, Weight: 2}, {Kind: op.BlockInterrupted, Weight: 3},
 				{Kind: op.VCPUAddFailing, Weight: 1}, {Kind: op.VCPURemove, Weight: 1}, {Kind: op.PgmapFailing, Weight: 2},
 				{Kind: op.DIMMAddCallFailing, Weight: 8}, {Kind: op.DIMMRemoveCallFailing, Weight: 8}, {Kind: op.BlockCallFailing, Weight: 10},

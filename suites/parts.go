@@ -33,7 +33,7 @@ var lockUsers = []*agent.Workload{
 	workloads.CgroupChurn, workloads.CgroupLimits, workloads.CgroupPartition, workloads.LRUGen, workloads.CPURollback, workloads.CPUPartial,
 	workloads.NetnsChurn, workloads.ModuleChurn, workloads.StaticKeys, workloads.WorkqueueAttrs, workloads.VMSysctls, workloads.NodeSysfs,
 	workloads.NodeMigrate, workloads.HugetlbPool, workloads.KSMRun, workloads.PageTables, workloads.MemoryPolicy, workloads.MemoryReaders,
-	workloads.Reclaim, workloads.FarUsers, workloads.Fragmenter, workloads.AttributeStores, workloads.CgroupForks,
+	workloads.Reclaim, workloads.FarUsers, workloads.Fragmenter, workloads.AttributeStores, workloads.CgroupForks, workloads.CgroupFull,
 	workloads.HugePages,
 }
 

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -40,8 +39,7 @@ var CgroupForks = agent.Workloads.Register(&agent.Workload{
 // process.
 type cgroupForks struct {
 	tree  sysfs.Tree
-	root  string
-	homes [2]string
+	homes cgroupHomes
 	full  string
 }
 
@@ -57,20 +55,20 @@ const (
 )
 
 func (c *cgroupForks) run(ctx context.Context, p agent.Params, m agent.Meter) error {
-	c.root = c.tree.Path("sys/fs/cgroup")
-	if _, err := os.Stat(filepath.Join(c.root, "cgroup.controllers")); err != nil {
+	if !hasCgroupV2(c.tree) {
 		<-ctx.Done() // version 1, or no cgroups
 		return nil
 	}
-	defer c.remove()
-	if err := c.create(ctx); err != nil {
+	err := c.create(ctx)
+	defer func() { c.homes.remove(c.full) }()
+	if err != nil {
 		return err
 	}
 	l := loop{params: p, meter: m, threads: 4, refuses: knobRefusals}
 	return l.run(ctx, func(worker int) (round, error) {
 		switch worker {
 		case 0:
-			return c.move, nil
+			return c.homes.move, nil
 		case 1:
 			return c.fork, nil
 		}
@@ -78,43 +76,12 @@ func (c *cgroupForks) run(ctx context.Context, p agent.Params, m agent.Meter) er
 	})
 }
 
-func (c *cgroupForks) create(ctx context.Context) error {
-	for i, suffix := range []string{"a", "b", "full"} {
-		dir := filepath.Join(c.root, fmt.Sprintf("plugstorm-forks-%d-%s", os.Getpid(), suffix))
-		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
-			return err
-		}
-		if i == len(c.homes) {
-			c.full = dir
-			return nil
-		}
-		c.homes[i] = dir
-		if err := setIfThere(ctx, filepath.Join(dir, "memory.high"), forksHigh); err != nil {
-			return err
-		}
+func (c *cgroupForks) create(ctx context.Context) (err error) {
+	if c.homes, err = makeHomes(ctx, c.tree, "forks", "memory.high", forksHigh); err != nil {
+		return err
 	}
-	return nil
-}
-
-// remove takes the process back to the root and removes the cgroups. What can't
-// be removed is left behind, empty.
-func (c *cgroupForks) remove() {
-	_ = sysfs.Write(context.Background(), filepath.Join(c.root, "cgroup.procs"), strconv.Itoa(os.Getpid()))
-	for _, dir := range []string{c.homes[0], c.homes[1], c.full} {
-		if dir != "" {
-			_ = unix.Rmdir(dir)
-		}
-	}
-}
-
-// move changes a home's CPUs and nodes and takes the process there. Nodes are
-// never without the boot memory, see cgroupChurn.
-func (c *cgroupForks) move(ctx context.Context, rng *rand.Rand) error {
-	home := c.homes[rng.IntN(len(c.homes))]
-	return errors.Join(
-		setIfThere(ctx, filepath.Join(home, "cpuset.cpus"), []string{"0", "0-1", "1", "0-3"}[rng.IntN(4)]),
-		setIfThere(ctx, filepath.Join(home, "cpuset.mems"), []string{"0", "0-1"}[rng.IntN(2)]),
-		sysfs.Write(ctx, filepath.Join(home, "cgroup.procs"), strconv.Itoa(os.Getpid())))
+	c.full, err = c.homes.mkdir("forks-full")
+	return err
 }
 
 // fork says how much room there is and forks into it. A fork that pids.max

@@ -20,7 +20,7 @@ func TestCgroupForksMakesAndLeaves(t *testing.T) {
 	tree := sysfs.Tree(t.TempDir())
 	writeFile(t, tree, "sys/fs/cgroup/cgroup.controllers", "cpuset memory pids\n")
 	writeFile(t, tree, "sys/fs/cgroup/cgroup.procs", "")
-	c := &cgroupForks{tree: tree, root: tree.Path("sys/fs/cgroup")}
+	c := &cgroupForks{tree: tree}
 	if err := c.create(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -28,10 +28,10 @@ func TestCgroupForksMakesAndLeaves(t *testing.T) {
 		t.Errorf("made %q, %+v", made, c)
 	}
 	// Plain directories have no cgroup.procs.
-	if err := c.move(context.Background(), rand.New(rand.NewPCG(1, 1))); !errors.Is(err, unix.ENOENT) {
+	if err := c.homes.move(context.Background(), rand.New(rand.NewPCG(1, 1))); !errors.Is(err, unix.ENOENT) {
 		t.Errorf("a move to nowhere: %v", err)
 	}
-	c.remove()
+	c.homes.remove(c.full)
 	if left := glob(tree.Path("sys/fs/cgroup/plugstorm-*")); len(left) != 0 {
 		t.Errorf("left behind: %q", left)
 	}

@@ -60,13 +60,13 @@ func (h hugePages) run(ctx context.Context, p agent.Params, m agent.Meter) error
 		if err := turned.turn(ctx, rng); err != nil {
 			return err
 		}
-		return hugeRound(ctx, rng, 2*h.pageBytes(), hold)
+		return hugeRound(ctx, rng, 2*hugePageBytes(h.tree), hold)
 	}))
 }
 
-// pageBytes is a huge page's size: 2 MiB, or 16 MiB on ppc64 with the hash MMU.
-func (h hugePages) pageBytes() int {
-	text, _ := h.tree.Text(thpDir + "hpage_pmd_size")
+// hugePageBytes is a huge page's size: 2 MiB, or 16 MiB on ppc64 with the hash MMU.
+func hugePageBytes(tree sysfs.Tree) int {
+	text, _ := tree.Text(thpDir + "hpage_pmd_size")
 	bytes, err := strconv.Atoi(strings.TrimSpace(text))
 	if err != nil || bytes < 2<<20 || bytes > 16<<20 {
 		return 2 << 20 // another size, or a kernel without: then it is only memory

@@ -18,7 +18,7 @@ func TestHugePages(t *testing.T) {
 	}
 	for text, want := range map[string]int{"16777216\n": 16 << 20, "2097152": 2 << 20, "1": 2 << 20, "x": 2 << 20} {
 		writeFile(t, tree, thpDir+"hpage_pmd_size", text)
-		if got := (hugePages{tree: tree}).pageBytes(); got != want {
+		if got := hugePageBytes(tree); got != want {
 			t.Errorf("%q: %d, want %d", text, got, want)
 		}
 	}

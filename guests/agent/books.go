@@ -25,7 +25,6 @@ const (
 )
 
 var (
-	linkRE   = regexp.MustCompile(`^((node|memory|cpu)\d{1,9}|firmware_node)$`)
 	deviceRE = regexp.MustCompile(`^(node|memory|cpu)\d{1,9}$`)
 	threadRE = regexp.MustCompile(`^((kswapd|kcompactd)\d{1,9}|(cpuhp|ksoftirqd|migration)/\d{1,9})$`)
 )
@@ -41,12 +40,12 @@ var (
 func (a *guestAgent) books() (any, error) {
 	reply := agent.BooksReply{
 		PageBytes: uint64(os.Getpagesize()), BlockBytes: a.tree.BlockBytes(),
-		Faulted: a.faulted.Load(), Workloads: a.work.running(), ACPI: a.tree.ACPI(),
+		Faulted: a.faulted.Load(), Workloads: a.work.running(),
 	}
 	if reply.BlockBytes == 0 {
 		return nil, errors.New("this kernel has no memory hotplug")
 	}
-	for _, part := range []func(*agent.BooksReply) error{a.bookTexts, a.bookDirs, a.bookLists, a.bookThreads, a.bookCPUs, a.bookCaches, a.bookMoving} {
+	for _, part := range []func(*agent.BooksReply) error{a.bookTexts, a.bookDirs, a.bookLists, a.bookThreads, a.bookCPUs, a.bookCaches, a.bookACPI, a.bookLMBs, a.bookOFCPUs, a.bookMoving} {
 		if err := part(&reply); err != nil {
 			return nil, err
 		}
@@ -134,8 +133,14 @@ func (a *guestAgent) bookDir(dir string) (agent.BooksDir, error) {
 		case e.Type()&fs.ModeSymlink == 0:
 		case a.leadsNowhere(dir, name):
 			d.Lost = append(d.Lost, name)
-		case linkRE.MatchString(name):
+		case deviceRE.MatchString(name):
 			d.Links = append(d.Links, name)
+		case name == "firmware_node":
+			d.Firmware = a.leadsTo(dir, name)
+		case physicalRE.MatchString(name):
+			if to := a.leadsTo(dir, name); deviceRE.MatchString(to) {
+				d.Links = append(d.Links, to)
+			}
 		}
 	}
 	return d, nil
@@ -149,6 +154,15 @@ func (a *guestAgent) leadsNowhere(dir, name string) bool {
 	}
 	_, err := os.Lstat(full)
 	return err == nil
+}
+
+// leadsTo is the name of what a link leads to, "" if it is gone.
+func (a *guestAgent) leadsTo(dir, name string) string {
+	to, err := os.Readlink(a.tree.Path("sys", dir, name))
+	if err != nil {
+		return ""
+	}
+	return path.Base(to)
 }
 
 // bookLists reads the masks of CPUs and nodes. One that this kernel lacks isn't

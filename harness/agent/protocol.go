@@ -229,7 +229,6 @@ type BooksReply struct {
 	Faulted    bool   `json:"faulted,omitempty"` // allocations of the kernel's were made to fail since it booted
 	Moving     bool   `json:"moving,omitempty"`  // a block is neither online nor offline
 	Workloads  int    `json:"workloads"`         // running now
-	ACPI       bool   `json:"acpi,omitempty"`    // the guest's firmware describes its devices by ACPI
 
 	RAM      string            `json:"ram"`       // /proc/iomem: lines of "System RAM", whatever their indent
 	Zones    string            `json:"zones"`     // /proc/zoneinfo: which zone, "present", "managed"
@@ -240,15 +239,46 @@ type BooksReply struct {
 	CPUStat  []int             `json:"cpu_stat"`    // CPUs in /proc/stat
 	CPUInfo  []int             `json:"cpu_info"`    // CPUs in /proc/cpuinfo
 	Caches   []string          `json:"slab_caches"` // caches of our module's below /sys/kernel/slab, while it isn't loaded
+
+	// What the kernel keeps of its platform; each empty where that is no such platform.
+	ACPI   []BooksDir `json:"acpi,omitempty"`    // memory and processor devices below bus/acpi/devices
+	LMBs   *BooksLMBs `json:"lmbs,omitempty"`    // nil as well where the kernel's present view can't be had
+	OFCPUs []uint32   `json:"of_cpus,omitempty"` // hardware numbers of the threads of all CPUs in the device tree, in order
 }
 
+// BooksLMBs is pseries' view of its memory that can be plugged: its logical memory
+// blocks, as the kernel has them in the device tree.
+type BooksLMBs struct {
+	Bytes uint64   `json:"bytes"` // of one
+	Sets  []LMBSet `json:"sets"`
+}
+
+// An LMBSet is a row of blocks that are alike (arch/powerpc/include/asm/drmem.h
+// of_drconf_cell_v2).
+type LMBSet struct {
+	Count uint32 `json:"count"`
+	Start uint64 `json:"start"` // address of the first
+	DRC   uint32 `json:"drc"`   // firmware's index of the first; the others' follow it
+	Assoc uint32 `json:"assoc"` // which node, by an index into a list that isn't here; NoAssoc for none
+	Flags uint32 `json:"flags"` // LMB...
+}
+
+// Of an LMBSet (arch/powerpc/include/asm/drmem.h; QEMU's include/hw/ppc/spapr.h for LMBNoDRC).
+const (
+	LMBAssigned = 0x08 // the guest has its memory
+	LMBNoDRC    = 0x20 // can't be plugged
+	LMBReserved = 0x80 // not to be touched
+	NoAssoc     = 0xffffffff
+)
+
 // A BooksDir is a directory of sysfs: of a device below devices/system/{cpu,memory,node}
-// or bus/{cpu,memory,node}/devices.
+// or bus/acpi/devices, or bus/{cpu,memory,node}/devices.
 type BooksDir struct {
-	Path   string   `json:"path"`             // below /sys
-	Links  []string `json:"links,omitempty"`  // links named as CPUs, memory blocks and nodes are, and "firmware_node", that lead somewhere
-	Lost   []string `json:"lost,omitempty"`   // links of any name that lead nowhere
-	Groups []string `json:"groups,omitempty"` // directories in it that tell something: "topology"
+	Path     string   `json:"path"`               // below /sys
+	Links    []string `json:"links,omitempty"`    // CPUs, memory blocks and nodes that a link of that name, or of an ACPI device's "physical_node", leads to
+	Firmware string   `json:"firmware,omitempty"` // the ACPI device that "firmware_node" leads to
+	Lost     []string `json:"lost,omitempty"`     // links of any name that lead nowhere
+	Groups   []string `json:"groups,omitempty"`   // directories in it that tell something: "topology"
 }
 
 // BlockedReply lists the tasks that sleep uninterruptibly just now, kernel

@@ -102,11 +102,11 @@ var spoils = []struct {
 		s.Guest.RAM = strings.ReplaceAll(s.Guest.RAM, "50000000-5fffffff : System RAM\n", "")
 	}},
 	{want: "blocks-plugged", spoil: func(s *Sample) { s.QEMU.Memory = nil }},
-	{want: "blocks-bound", spoil: func(s *Sample) { s.Guest.ACPI = true }},
+	{want: "blocks-bound", spoil: func(s *Sample) { acpi(s).Links = nil; dir(s, "devices/system/memory/memory5").Firmware = "" }},
 	{want: "blocks-plugged", spoil: func(s *Sample) { s.QEMU.Memory[0].Start += s.QEMU.Memory[0].Size }},
 	{want: "cpus-plugged", spoil: func(s *Sample) { s.QEMU.VCPUs-- }},
 	{want: "cpu-masks: present", spoil: func(s *Sample) { s.Guest.Lists["cpu/possible"] = "0-2"; onlyX86(s) }},
-	{want: "cpu-masks: online", spoil: func(s *Sample) { s.Guest.Lists["cpu/present"] = "0-2" }},
+	{want: "cpu-masks: online", spoil: func(s *Sample) { s.Guest.Lists["cpu/present"], s.Guest.OFCPUs = "0-2", nil }},
 	{want: "cpu-devices: none", spoil: func(s *Sample) { onlyX86(s); forget(s, "devices/system/cpu/cpu3") }},
 	{want: "cpu-devices: left", spoil: func(s *Sample) { s.Guest.Lists["cpu/possible"] = "0-63" }},
 	{want: "cpu-lists: /proc/stat", spoil: func(s *Sample) { s.Guest.CPUStat = []int{0, 1} }},
@@ -146,7 +146,42 @@ var spoils = []struct {
 	{want: "node-tiers: twice", spoil: func(s *Sample) { s.Guest.Lists["tier/memory_tier9"] = "1" }},
 	{want: "node-tiers: lost", missing: true, spoil: func(s *Sample) { s.Guest.Lists["tier/memory_tier4"] = "0" }},
 	{want: "mem-total", spoil: func(s *Sample) { s.Guest.MemTotal = "MemTotal:        1265344 kB\n" }},
+	{want: "lmb-blocks: assigned", spoil: func(s *Sample) { setLMB(s, 6, agent.LMBAssigned, 1) }},
+	{want: "lmb-blocks: not assigned", spoil: func(s *Sample) { setLMB(s, 5, 0, agent.NoAssoc) }},
+	{want: "lmb-nodes: left", spoil: func(s *Sample) { setLMB(s, 6, 0, 1) }},
+	{want: "lmb-nodes: lost", spoil: func(s *Sample) { setLMB(s, 5, agent.LMBAssigned, agent.NoAssoc) }},
+	{want: "of-cpus", spoil: func(s *Sample) { s.Guest.OFCPUs = append(slices.Clone(s.Guest.OFCPUs), 4) }},
+	{want: "firmware-links: from a memoryN", missing: true, spoil: func(s *Sample) { acpi(s).Links = nil }},
+	{want: "firmware-links: to a memoryN", missing: true, spoil: func(s *Sample) { acpi(s); dir(s, "devices/system/memory/memory5").Firmware = "" }},
+	{want: "lost-links: PNPNCN:N/physical_nodeN", spoil: func(s *Sample) { acpi(s).Lost = []string{"physical_node1"} }},
 	{want: "slab-caches", spoil: func(s *Sample) { s.Guest.Caches = []string{"plugstorm_0_17"} }},
+}
+
+// setLMB changes the logical memory block of a memory block, taken out of its set.
+func setLMB(s *Sample, id uint64, flags, assoc uint32) {
+	l := s.Guest.LMBs
+	for i, set := range l.Sets {
+		n := uint32((id*l.Bytes - set.Start) / l.Bytes)
+		if id*l.Bytes < set.Start || n >= set.Count {
+			continue
+		}
+		before, one, after := set, set, set
+		before.Count, one.Count, after.Count = n, 1, set.Count-n-1
+		one.Flags, one.Assoc = flags, assoc
+		one.Start, one.DRC = set.Start+uint64(n)*l.Bytes, set.DRC+n
+		after.Start, after.DRC = one.Start+l.Bytes, one.DRC+1
+		l.Sets = slices.Replace(l.Sets, i, i+1, before, one, after)
+		return
+	}
+	panic("no such block") // a mistake in a test
+}
+
+// acpi gives memory5 an ACPI device, as x86 has it.
+func acpi(s *Sample) *agent.BooksDir {
+	const name = "PNP0C80:00"
+	dir(s, "devices/system/memory/memory5").Firmware = name
+	s.Guest.ACPI = []agent.BooksDir{{Path: "bus/acpi/devices/" + name, Links: []string{"memory5"}}}
+	return &s.Guest.ACPI[0]
 }
 
 // onlyX86 leaves the devices of CPUs that are present only, as x86 does.

@@ -16,10 +16,10 @@ import (
 var LostLinks = Invariants.Register(&Invariant{
 	Name:   "lost-links",
 	Title:  "a link in sysfs leads nowhere",
-	Doc:    "each link in the directory of a CPU, a memory block or a node, and of their buses, leads to a device: who removes the device removes its links before",
-	Source: "drivers/base/node.c unregister_cpu_under_node, unregister_memory_block_under_nodes; drivers/base/bus.c bus_remove_device",
+	Doc:    "each link in the directory of a CPU, a memory block or a node, of their ACPI devices, and of their buses, leads to a device: who removes the device removes its links before",
+	Source: "drivers/base/node.c unregister_cpu_under_node, unregister_memory_block_under_nodes; drivers/base/bus.c bus_remove_device; drivers/acpi/glue.c acpi_unbind_one",
 	check: func(p *picture, say complain) {
-		for _, d := range p.sample.Guest.Dirs {
+		for _, d := range slices.Concat(p.sample.Guest.Dirs, p.sample.Guest.ACPI) {
 			for _, name := range d.Lost {
 				say(nameless(d.Path)+"/"+nameless(name), path.Join(d.Path, name), "/sys/%s/%s", d.Path, name)
 			}

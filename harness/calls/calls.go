@@ -110,9 +110,9 @@ func read(from fs.FS) []Site {
 	return all
 }
 
-// For lists the sites that are meant for an op on a machine.
-func For(op, machine string) []Site {
-	return slices.DeleteFunc(slices.Clone(Sites), func(s Site) bool { return !s.Fits(op, machine) })
+// For lists those of some sites that are meant for an op on a machine.
+func For(sites []Site, op, machine string) []Site {
+	return slices.DeleteFunc(slices.Clone(sites), func(s Site) bool { return !s.Fits(op, machine) })
 }
 
 // Funcs lists the functions that may fail on a machine, in the course of anything.
@@ -128,7 +128,7 @@ func Funcs(machine string) []string {
 
 // Parse reads a list. A line is
 //
-//	OP[,OP] FUNC[<CALLER] ERRNO[,ERRNO] [nth=N] [arg=NAME] [machine=NAME[,NAME]] [once]
+//	OP[,OP] FUNC[<CALLER] ERRNO[,ERRNO] [nth=N] [arg=NAME] [machine=NAME[,NAME]] [once] [last]
 //
 // and has a comment above it; name stands in errors.
 func Parse(text, name string) ([]Site, error) {
@@ -155,7 +155,7 @@ var (
 func parseSite(words []string) (Site, error) {
 	s := Site{Nth: 1}
 	if len(words) < 3 {
-		return s, fmt.Errorf("a line is: OP FUNCTION ERRNO, and perhaps nth=, machine=, once")
+		return s, fmt.Errorf("a line is: OP FUNCTION ERRNO, and perhaps nth=, machine=, once, last")
 	}
 	s.Ops, s.Func, s.Errnos = strings.Split(words[0], ","), words[1], strings.Split(words[2], ",")
 	for _, op := range s.Ops {
@@ -194,6 +194,8 @@ func (s *Site) options(words []string) error {
 			s.Machines = strings.Split(value, ",")
 		case "once":
 			s.Once = true
+		case "last":
+			s.Last = true
 		default:
 			return fmt.Errorf("unknown word %q", word)
 		}

@@ -71,8 +71,8 @@ func TestSites(t *testing.T) {
 	}
 	for _, op := range calls.Ops {
 		for _, machine := range []string{"x86_64", "pseries", "pseries-be"} {
-			if len(calls.For(op, machine)) < 2 {
-				t.Errorf("%s on %s: %d sites", op, machine, len(calls.For(op, machine)))
+			if len(calls.For(calls.Sites, op, machine)) < 2 {
+				t.Errorf("%s on %s: %d sites", op, machine, len(calls.For(calls.Sites, op, machine)))
 			}
 		}
 	}

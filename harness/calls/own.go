@@ -73,16 +73,13 @@ func parseFallibleLine(words []string) (fallible, error) {
 			f.names = append(slices.Clone(f.names), strings.Split(value, ",")...)
 		case "except":
 			f.except = strings.Split(value, ",")
-		case "last":
-			f.site.Last = true
 		default:
 			rest = append(rest, word)
 		}
 	}
-	last := f.site.Last
 	var err error
 	f.site, err = parseSite(append([]string{Ops[0], words[0], words[1]}, rest...)) // whose op it is in the course of isn't known
-	f.site.Ops, f.site.Last = nil, last
+	f.site.Ops = nil
 	if err == nil && strings.Contains(words[0], "<") {
 		err = fmt.Errorf("%q: whoever calls it", words[0])
 	}

@@ -47,9 +47,9 @@ func CourseTouches(course string) []string { return courses[course] }
 // call of it can fail on the machine. With own sites half of the calls of every
 // other op are theirs, and come first: nobody knows what leads to them.
 func drawCalls(r *rand.Rand, s *State, course string, n int) (callFailing, bool) {
-	deck := s.deck(r, course, func() []calls.Site { return calls.For(course, s.machine) })
+	deck := s.deck(r, course, func() []calls.Site { return s.now(calls.For(calls.Sites, course, s.machine)) })
 	var drawn []calls.Call
-	if own := s.ownSites(course); len(own) > 0 && (s.aside || r.IntN(2) == 0) {
+	if own := s.now(calls.For(s.sites, course, s.machine)); len(own) > 0 && (s.aside || r.IntN(2) == 0) {
 		drawn = s.deck(r, ownDeck(course), func() []calls.Site { return own }).Draw(r, max(1, n/2))
 	}
 	drawn = append(drawn, deck.Draw(r, n-len(drawn))...)
@@ -64,11 +64,9 @@ func (s *State) deck(r *rand.Rand, name string, sites func() []calls.Site) *call
 	return s.decks[name]
 }
 
-// ownSites are the lane's own sites that may fail now, in the course of something.
-func (s *State) ownSites(course string) []calls.Site {
-	return slices.DeleteFunc(slices.Clone(s.sites), func(site calls.Site) bool {
-		return site.Last && !s.aside || !site.Fits(course, s.machine)
-	})
+// now are those of some sites that may fail now: some at a guest's end only.
+func (s *State) now(sites []calls.Site) []calls.Site {
+	return slices.DeleteFunc(slices.Clone(sites), func(site calls.Site) bool { return site.Last && !s.aside })
 }
 
 // dealt says that the op is begun: other calls have their turn next. A replayed

@@ -188,7 +188,40 @@ func TestCallFailingVCPU(t *testing.T) {
 	}
 	o := &vcpuAddCallFailing{vcpuAdd{CPU: 2}, twoCalls}
 	attempt{machine: m, before: []Spec{removeVCPU(2)}, then: (&fakeModule{}).character(early), op: Spec{VCPUAddCallFailing, o}, want: Done}.run(t)
-	if asked != 3 {
+	if asked != 4 { // the last one is Confirm's: this kernel doesn't say that the CPU is online
 		t.Errorf("asked %d times", asked)
+	}
+}
+
+// TestCallFailingVCPUAgain: a guest that has given up a vCPU is asked to take it again,
+// with the other calls failing, and then for good. One that can't be asked has refused.
+func TestCallFailingVCPUAgain(t *testing.T) {
+	for _, m := range machines {
+		module := &fakeModule{fires: true}
+		var asked []string
+		deaf := method(agent.MethodWriteFile, func(g *vmtest.Guest, params json.RawMessage) (any, error) {
+			var p agent.FileParams
+			if err := json.Unmarshal(params, &p); err != nil || p.Path != dlparFile {
+				return module.write(g, params)
+			}
+			if asked = append(asked, p.Data); len(asked) == 1 {
+				return nil, &agent.Error{Message: "write: EPERM", Errno: "EPERM"}
+			}
+			return nil, nil
+		})
+		deaf.Plug = ignore
+		var before []Spec
+		if m.VCPU.ColdPlugged {
+			before = []Spec{removeVCPU(2)}
+		}
+		want, requests := Refused, []string(nil)
+		if m.VCPU.AddRequest != "" {
+			want, requests = Done, []string{"cpu add index 0x10000002", "cpu add index 0x10000002"}
+		}
+		o := &vcpuAddCallFailing{vcpuAdd{CPU: 2}, twoCalls}
+		attempt{machine: m, before: before, then: module.character(deaf), op: Spec{VCPUAddCallFailing, o}, want: want}.run(t)
+		if !slices.Equal(asked, requests) || len(module.armed) > 0 {
+			t.Errorf("%s: asked %q, and %q goes on failing", m.Name, asked, module.armed)
+		}
 	}
 }

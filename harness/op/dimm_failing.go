@@ -97,13 +97,19 @@ const failingLimit = 5 * time.Second
 // confirm waits as the op does that f is made of, but not for ever, and stops
 // the failing.
 func (f failing) confirm(ctx context.Context, v *vm.VM, wait func(context.Context, *vm.VM) error) error {
-	short, cancel := context.WithTimeout(ctx, v.Deadline(failingLimit))
+	return confirmFailing(ctx, v, failingLimit, "allocations fail", wait, f.end)
+}
+
+// confirmFailing waits as an op does in the course of which something fails, which
+// what says, but no longer than limit (stretched), and ends the failing.
+func confirmFailing(ctx context.Context, v *vm.VM, limit time.Duration, what string, wait, end func(context.Context, *vm.VM) error) error {
+	short, cancel := context.WithTimeout(ctx, v.Deadline(limit))
 	defer cancel()
 	err := wait(short, v)
 	late := ctx.Err() == nil && short.Err() != nil
-	ended := f.end(ctx, v)
+	ended := end(ctx, v)
 	if late && err != nil && !Gone(err) {
-		err = refused("the guest doesn't do it while allocations fail: %v", err)
+		err = refused("the guest doesn't do it while %s: %v", what, err)
 	}
 	return errors.Join(err, ended)
 }

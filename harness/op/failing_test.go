@@ -98,6 +98,40 @@ func TestFailingDIMMs(t *testing.T) {
 	runAttempts(t, attempts)
 }
 
+// TestDIMMNotifierError: as TestFailingDIMMs.
+func TestDIMMNotifierError(t *testing.T) {
+	noModule := method(agent.MethodWriteFile, errno("ENOENT"))
+	noModule.Methods[agent.MethodLoadModule] = errno("ENOENT")
+	add := Spec{DIMMAddNotifierError, &dimmAddNotifierError{dimmAdd: *addDIMM("dimm0").Op.(*dimmAdd), Errno: 12}}
+	var attempts []attempt
+	for _, m := range machines {
+		var values []string
+		fine := method(agent.MethodWriteFile, func(_ *vmtest.Guest, params json.RawMessage) (any, error) {
+			var p agent.FileParams
+			err := json.Unmarshal(params, &p)
+			values = append(values, p.Data)
+			return nil, err
+		})
+		deaf, full := fine, fine
+		deaf.Plug = ignore
+		full.Commands = command("device_add", refuseCommand).Commands
+		calledOff := func(t *testing.T, _ *vmtest.Guest) {
+			t.Helper()
+			if !slices.Equal(values, []string{"-12", "0"}) {
+				t.Errorf("wrote %q", values)
+			}
+			values = nil
+		}
+		attempts = append(attempts, []attempt{
+			{name: "add", machine: m, op: add, want: Done, then: fine, after: calledOff},
+			{name: "add not taken", machine: m, op: add, want: Refused, then: deaf, after: calledOff},
+			{name: "no slot", machine: m, op: add, want: Refused, then: full, after: calledOff},
+			{name: "no module", machine: m, op: add, want: Refused, then: noModule},
+		}...)
+	}
+	runAttempts(t, attempts)
+}
+
 // TestFailingVCPUs: as TestFailingDIMMs.
 func TestFailingVCPUs(t *testing.T) {
 	var percents []int

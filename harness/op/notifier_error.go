@@ -53,29 +53,29 @@ func (o *notifierError) Inject(ctx context.Context, v *vm.VM) error {
 	if err != nil {
 		return err
 	}
-	if err := o.fail(ctx, v, o.Errno); err != nil {
+	if err := failNotifier(ctx, v, o.action(), o.Errno); err != nil {
 		return err
 	}
 	err = tolerate(v.Agent.Call(ctx, agent.MethodSetBlock, params, nil))
-	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), v.Deadline(resetLimit))
-	defer cancel()
-	return errors.Join(err, o.fail(late, v, 0))
+	return errors.Join(err, endNotifierError(ctx, v, o.action()))
 }
-
-// resetLimit bounds the end of the notifier's failing when the op's own time
-// is up.
-const resetLimit = 5 * time.Second
 
 // Confirm sets the block for good.
 func (o *notifierError) Confirm(ctx context.Context, v *vm.VM) error { return o.again(ctx, v) }
 
-// fail has the notifier answer with an errno, 0 for none. The modules are
-// loaded by the first who needs them.
-func (o *notifierError) fail(ctx context.Context, v *vm.VM, errno int) error {
-	action := "MEM_GOING_ONLINE"
+const goingOnline = "MEM_GOING_ONLINE"
+
+// action is what the notifier is told of.
+func (o *notifierError) action() string {
 	if o.offline() {
-		action = "MEM_GOING_OFFLINE"
+		return "MEM_GOING_OFFLINE"
 	}
+	return goingOnline
+}
+
+// failNotifier has the notifier answer an action with an errno, 0 for none. The
+// modules are loaded by the first who needs them.
+func failNotifier(ctx context.Context, v *vm.VM, action string, errno int) error {
 	file := agent.FileParams{Path: notifierActions + action + "/error", Data: strconv.Itoa(-errno)}
 	err := guestRefusal(v.Agent.Call(ctx, agent.MethodWriteFile, file, nil))
 	if !errors.Is(err, ErrRefused) {
@@ -89,4 +89,14 @@ func (o *notifierError) fail(ctx context.Context, v *vm.VM, errno int) error {
 		}
 	}
 	return guestRefusal(v.Agent.Call(ctx, agent.MethodWriteFile, file, nil))
+}
+
+// resetLimit bounds the end of a failing when the op's own time is up.
+const resetLimit = 5 * time.Second
+
+// endNotifierError calls an error off, also when the op's own time is up.
+func endNotifierError(ctx context.Context, v *vm.VM, action string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), v.Deadline(resetLimit))
+	defer cancel()
+	return failNotifier(ctx, v, action, 0)
 }

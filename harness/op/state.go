@@ -37,6 +37,7 @@ type State struct {
 	prefix    string
 	atBoot    map[int]bool // vCPUs present at boot
 	machine   string
+	addsAgain bool                   // its guest can be asked to take a vCPU that it has given up
 	decks     map[string]*calls.Deck // of calls that may fail, by what they are in the course of
 	sites     []calls.Site           // see Share
 	aside     bool                   // it is a copy, see Aside
@@ -70,7 +71,7 @@ func NewState(m *vm.Machine, b vm.Budget, share Share) *State {
 		DIMMs: map[string]DIMM{}, VCPUSlots: share.VCPUs, VCPUs: map[int]bool{},
 		CPUSlots: share.CPUs, Offline: map[int]bool{},
 		Workloads: share.Workloads, Running: map[string]WorkloadStart{}, prefix: share.Name,
-		machine: m.Name, decks: map[string]*calls.Deck{}, sites: share.Sites,
+		machine: m.Name, addsAgain: m.VCPU.AddRequest != "", decks: map[string]*calls.Deck{}, sites: share.Sites,
 	}
 	for i := range share.DIMMs {
 		s.DIMMSlots = append(s.DIMMSlots, fmt.Sprintf("dimm%d", share.FirstDIMM+i))

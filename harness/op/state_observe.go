@@ -11,8 +11,8 @@ import (
 )
 
 // Observe has a state say of the lane's DIMMs and CPUs what a guest really has
-// instead of what the lane believes: which are plugged, and what of them is
-// offline. What can't be asked stays as it was believed, and is an error.
+// instead of what the lane believes: which are plugged (vCPUs, too), and what of them
+// is offline. What can't be asked stays as it was believed, and is an error.
 func (s *State) Observe(ctx context.Context, v *vm.VM) error {
 	for _, id := range s.DIMMSlots {
 		r, there := v.Devices.DIMM(id)
@@ -26,6 +26,9 @@ func (s *State) Observe(ctx context.Context, v *vm.VM) error {
 		}
 		s.DIMMs[id] = observed(r, m.Blocks, uint64(s.DIMM.UnitMiB)<<20)
 	}
+	if err := s.observeVCPUs(ctx, v); err != nil {
+		return err
+	}
 	if len(s.CPUSlots) == 0 {
 		return nil
 	}
@@ -38,6 +41,21 @@ func (s *State) Observe(ctx context.Context, v *vm.VM) error {
 			delete(s.Offline, cpu)
 		} else {
 			s.Offline[cpu] = true
+		}
+	}
+	return nil
+}
+
+func (s *State) observeVCPUs(ctx context.Context, v *vm.VM) error {
+	for _, i := range s.VCPUSlots {
+		slot, err := vcpuSlot(ctx, v, i)
+		if err != nil {
+			return err
+		}
+		if slot.QOMPath == "" {
+			delete(s.VCPUs, i)
+		} else {
+			s.VCPUs[i] = true
 		}
 	}
 	return nil

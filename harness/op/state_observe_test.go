@@ -22,11 +22,15 @@ func TestObserve(t *testing.T) {
 			attempt{op: addDIMM("dimm0"), want: Done}.check(t, g)
 			attempt{op: setBlock(BlockOffline, 1, "state", "offline"), want: Done}.check(t, g)
 			attempt{op: Spec{CPUOffline, &cpuSet{CPU: 1}}, want: Done}.check(t, g)
-			lane := NewState(m, vm.Budget{}, Share{Name: "lane", DIMMs: 2, CPUs: []int{1}})
+			lane := NewState(m, vm.Budget{}, Share{Name: "lane", DIMMs: 2, CPUs: []int{1}, VCPUs: []int{2}})
 			lane.DIMMs["dimm1"] = DIMM{MiB: m.DIMM.UnitMiB, Offline: map[int]bool{}}
 			aside := lane.Aside()
+			lane.VCPUs[2], aside.VCPUs[2] = true, !m.VCPU.ColdPlugged
 			if err := aside.Observe(t.Context(), g.VM); err != nil {
 				t.Fatal(err)
+			}
+			if aside.VCPUs[2] != m.VCPU.ColdPlugged || !lane.VCPUs[2] {
+				t.Errorf("%s: vCPUs %v, and the lane has %v", m.Name, aside.VCPUs, lane.VCPUs)
 			}
 			want := map[string]DIMM{"dimm0": {MiB: 512, Offline: map[int]bool{1: true}}}
 			if diff := cmp.Diff(want, aside.DIMMs); diff != "" || !aside.Offline[1] {

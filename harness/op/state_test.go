@@ -68,7 +68,7 @@ func (w *world) blocks() int {
 // possible says whether there is anything to do for a kind of op.
 func (w *world) possible(kind *Kind) bool {
 	switch kind {
-	case DIMMAdd, DIMMAddFailing, DIMMAddCallFailing:
+	case DIMMAdd, DIMMAddFailing, DIMMAddCallFailing, DIMMAddNotifierError:
 		return len(w.dimms) < w.share.DIMMs
 	case DIMMRemove, DIMMEvict, DIMMRemoveFailing, DIMMRemoveCallFailing:
 		return len(w.dimms) > 0
@@ -132,6 +132,11 @@ func (w *world) do(o Op) string {
 	case *dimmAddFailing:
 		if problem := w.doFailing(o.failing); problem != "" {
 			return bad("%s", problem)
+		}
+		return w.do(&o.dimmAdd)
+	case *dimmAddNotifierError:
+		if o.Errno <= 0 {
+			return bad("bad errno")
 		}
 		return w.do(&o.dimmAdd)
 	case *dimmRemoveFailing:
@@ -214,7 +219,7 @@ func (w *world) do(o Op) string {
 // doCalls does an op with failing calls, which are calls of our lists.
 func (w *world) doCalls(o Op, bad func(string, ...any) string) string {
 	base, failing, course := withoutCalls(o)
-	sites := calls.For(course, w.machine.Name)
+	sites := calls.For(calls.Sites, course, w.machine.Name)
 	for _, c := range failing.Calls {
 		known := slices.ContainsFunc(sites, func(s calls.Site) bool {
 			return s.Func == c.Func && slices.Contains(s.Errnos, c.Errno) && c.Nth >= 1 && c.Nth <= s.Nth
@@ -443,7 +448,7 @@ func TestDrawSpreads(t *testing.T) {
 		o.Apply(s)
 	}
 	for _, course := range calls.Ops {
-		for _, site := range calls.For(course, guests.PSeries.Name) {
+		for _, site := range calls.For(calls.Sites, course, guests.PSeries.Name) {
 			if key := "call " + course + " " + site.Func; !seen[key] {
 				t.Errorf("%s was never drawn", key)
 			}
@@ -452,10 +457,10 @@ func TestDrawSpreads(t *testing.T) {
 	maps.DeleteFunc(seen, func(key string, _ bool) bool { return strings.HasPrefix(key, "call ") })
 	// 3 DIMMs of 3 sizes to add, 3 to remove, in 2 ways; 9 blocks, 2 ways, 2 directions, and a third one online;
 	// 2 CPUs and 2 vCPUs, 2 directions; 2 workloads of 2 sizes; stop; pause; the
-	// blocks again with 3 errnos; 8 octaves of allocations; 4 addresses; the DIMMs
+	// blocks and the DIMMs to add again with 3 errnos; 8 octaves of allocations; 4 addresses; the DIMMs
 	// again with 2 things that fail, and the vCPUs; 9 octaves of milliseconds;
 	// device memory; the CPUs again.
-	if want := 9 + 2*3 + 9*2*2 + 9 + 2*2 + 2*2 + 2*2 + 1 + 1 + 9*2*2*3 + 8 + 4 + (9+3+2+1)*2 + 9 + 2*2; len(seen) != want {
+	if want := 9 + 2*3 + 9*2*2 + 9 + 2*2 + 2*2 + 2*2 + 1 + 1 + (9*2*2+9)*3 + 8 + 4 + (9+3+2+1)*2 + 9 + 2*2; len(seen) != want {
 		t.Errorf("%d different ops were drawn, want %d", len(seen), want)
 	}
 }

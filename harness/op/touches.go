@@ -69,7 +69,7 @@ var (
 
 	// vcpuTouches are those of a vCPU that comes, or goes: of its device, and of the CPU.
 	vcpuTouches = slices.Concat([]string{
-		"drivers/acpi/acpi_processor.c", "drivers/acpi/scan.c:acpi_device_hotplug", "drivers/acpi/processor_driver.c", "drivers/base/cpu.c:register_cpu", "drivers/base/cpu.c:unregister_cpu",
+		"drivers/acpi/acpi_processor.c:acpi_processor_add", "drivers/acpi/scan.c:acpi_device_hotplug", "drivers/acpi/processor_driver.c", "drivers/base/cpu.c:register_cpu", "drivers/base/cpu.c:unregister_cpu",
 		"drivers/base/node.c:register_cpu_under_node", "arch/x86/kernel/acpi/boot.c", "arch/x86/kernel/cpu/topology.c",
 		"arch/powerpc/platforms/pseries/hotplug-cpu.c:dlpar_cpu", "arch/powerpc/platforms/pseries/hotplug-cpu.c:dlpar_online_cpu", "arch/powerpc/platforms/pseries/hotplug-cpu.c:dlpar_offline_cpu",
 		"arch/powerpc/platforms/pseries/dlpar.c", "drivers/of/dynamic.c",

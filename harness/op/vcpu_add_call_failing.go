@@ -5,23 +5,32 @@ package op
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"slices"
+	"syscall"
 
+	"plugstorm/harness/agent"
 	"plugstorm/harness/vm"
 )
 
 // VCPUAddCallFailing plugs a vCPU while a function fails.
 var VCPUAddCallFailing = Kinds.Register(&Kind{
-	Name:     "vcpu-add-call-failing",
-	Doc:      "plug a vCPU with a call of a named kernel function failing on the way: error paths of registering a CPU and of bringing it up for the first time; that the guest doesn't take it is a legitimate answer",
+	Name: "vcpu-add-call-failing",
+	Doc: "plug a vCPU with a call of a named kernel function failing on the way, where the guest can be asked again a few functions one after the other, and then without: " +
+		"error paths of registering a CPU and of bringing it up for the first time, and what trips over what they have left; that the guest doesn't take it is a legitimate answer",
 	Touches:  vcpuTouches,
 	Deadline: patience,
-	Fails:    FailsAllOver,
+	Fails:    FailsAtFirst,
 	Beside:   VCPUAdd,
 	Zero:     func() Op { return &vcpuAddCallFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
+		n := 1
+		if s.addsAgain {
+			n = callsAtOnce
+		}
 		o := VCPUAdd.Draw(r, s)
-		failing, ok := drawCalls(r, s, "vcpu-add", 1)
+		failing, ok := drawCalls(r, s, "vcpu-add", n)
 		if o == nil || !ok {
 			return nil
 		}
@@ -34,15 +43,26 @@ type vcpuAddCallFailing struct {
 	callFailing
 }
 
-// Inject begins it with the call failing.
+// Inject plugs it with the first call failing, and has the guest try again with the
+// others for as long as it hasn't the CPU online. Any refusal is what was asked for.
 func (o *vcpuAddCallFailing) Inject(ctx context.Context, v *vm.VM) error {
-	return o.plug(ctx, v, o.vcpuAdd.Inject)
+	if err := o.plug(ctx, v, o.vcpuAdd.Inject); err != nil {
+		return err
+	}
+	err := o.confirm(ctx, v, o.online)
+	if err == nil || !errors.Is(err, ErrRefused) || v.Spec.Machine.VCPU.AddRequest == "" {
+		return tolerate(err)
+	}
+	for _, call := range o.Calls[1:] {
+		if err := o.during(ctx, v, call, func() error { return tolerate(o.again(ctx, v)) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// Confirm waits for what the guest does.
-func (o *vcpuAddCallFailing) Confirm(ctx context.Context, v *vm.VM) error {
-	return o.confirm(ctx, v, o.online)
-}
+// Confirm has the guest try once more, which may be no news to it.
+func (o *vcpuAddCallFailing) Confirm(ctx context.Context, v *vm.VM) error { return o.again(ctx, v) }
 
 // online waits for the CPU. One that is present can't be brought online before
 // it is registered (drivers/acpi/acpi_processor.c acpi_processor_hotadd_init),
@@ -60,7 +80,35 @@ func (o *vcpuAddCallFailing) online(ctx context.Context, v *vm.VM) error {
 	})
 }
 
-// Apply also deals the next call.
+// dlparFile takes requests to add what is plugged (arch/powerpc/platforms/pseries/dlpar.c
+// dlpar_store).
+const dlparFile = "/sys/kernel/dlpar"
+
+// again has the guest try what it has refused, as far as it can be asked: to take the
+// vCPU, or to bring online the CPU that it has taken.
+func (o *vcpuAddCallFailing) again(ctx context.Context, v *vm.VM) error {
+	var now agent.CPUsReply
+	if err := v.Agent.Call(ctx, agent.MethodCPUs, agent.CPUsParams{}, &now); err != nil {
+		return err
+	}
+	model := v.Spec.Machine.VCPU
+	cpu := newCPU(o.before, now, model.ColdPlugged, o.CPU)
+	switch {
+	case slices.Contains(now.Online, cpu):
+		return nil
+	case cpu >= 0:
+		return setCPU(ctx, v, cpu, true)
+	case model.AddRequest == "":
+		return refused("the guest has not taken %s", vm.VCPUID(o.CPU))
+	}
+	err := write(ctx, v, dlparFile, fmt.Sprintf(model.AddRequest, o.CPU))
+	if isErrno(err, syscall.EPERM, syscall.EIO) { // what firmware doesn't do (arch/powerpc/platforms/pseries/dlpar.c dlpar_acquire_drc, dlpar_release_drc)
+		return refused("%v", err)
+	}
+	return guestRefusal(err)
+}
+
+// Apply also deals the next calls.
 func (o *vcpuAddCallFailing) Apply(s *State) {
 	o.dealt(s, "vcpu-add")
 	o.vcpuAdd.Apply(s)

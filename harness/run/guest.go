@@ -119,6 +119,7 @@ func (g *guest) start() error {
 		AutoOnline: autoOnline(append(slices.Clone(g.cfg.Machine.KernelArgs), args...)),
 		Savable:    g.cfg.Snapshots != nil && !g.saved.off,
 		ColdDIMMs:  g.scenario.ColdDIMMs,
+		FreshVCPUs: g.scenario.FreshVCPUs,
 		Dir:        filepath.Join(g.cfg.Dir, fmt.Sprintf("guest-%d", g.number)),
 		Console:    g.onConsole, OnEvent: g.onAgent,
 	}

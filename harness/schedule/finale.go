@@ -32,6 +32,7 @@ type FinaleDraw struct {
 	rand  *rand.Rand
 	kinds []*op.Kind // to come
 	index int        // of the next step
+	freed bool       // a vCPU has been unplugged
 }
 
 // NewFinale begins the finale of guest number n, from 1. Which kinds it has, the
@@ -65,6 +66,9 @@ func (d *FinaleDraw) Next(look func(*op.State)) (step Step, ok bool) {
 	}
 	for len(d.kinds) > 0 {
 		kind := d.kinds[0]
+		if o := d.freeVCPU(kind, states); o != nil {
+			return d.step(op.VCPURemove, o), true
+		}
 		d.kinds = d.kinds[1:]
 		if o := drawFrom(d.rand, kind, states); o != nil {
 			return d.step(kind, o), true
@@ -102,6 +106,15 @@ func firstDIMM(r *rand.Rand, states []*op.State) op.Op {
 		return nil
 	}
 	return drawFrom(r, op.DIMMAdd, states)
+}
+
+// freeVCPU unplugs a vCPU, once, for a kind that plugs one if all are there.
+func (d *FinaleDraw) freeVCPU(kind *op.Kind, states []*op.State) op.Op {
+	if kind.Beside != op.VCPUAdd || d.freed || drawFrom(d.rand, op.VCPUAdd, states) != nil {
+		return nil
+	}
+	d.freed = true
+	return drawFrom(d.rand, op.VCPURemove, states)
 }
 
 // drawFrom draws an op of a kind for the first lane that has what it takes.

@@ -117,6 +117,40 @@ func TestFinaleLooks(t *testing.T) {
 	}
 }
 
+// TestFinaleFreesVCPU: where all vCPUs are there, one goes before one is added, and
+// no second one.
+func TestFinaleFreesVCPU(t *testing.T) {
+	s := withFinale(1)
+	s.Finale.Mix = lane("", op.VCPUAddCallFailing).Mix
+	firstDIMM := op.DIMMAdd
+	for _, tt := range []struct {
+		name   string
+		absent bool // after the first look
+		want   []*op.Kind
+	}{
+		{"it goes", true, []*op.Kind{firstDIMM, op.VCPURemove, op.VCPUAddCallFailing}},
+		{"it stays", false, []*op.Kind{firstDIMM, op.VCPURemove}},
+	} {
+		removed := false
+		d := schedule.NewFinale(s, sequences(s, 1), 1, 1)
+		look := func(st *op.State) {
+			for _, i := range st.VCPUSlots {
+				if delete(st.VCPUs, i); !removed || !tt.absent {
+					st.VCPUs[i] = true
+				}
+			}
+		}
+		var got []*op.Kind
+		for step, ok := d.Next(look); ok; step, ok = d.Next(look) {
+			got = append(got, step.Op.Kind)
+			removed = removed || step.Op.Kind == op.VCPURemove
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %d steps", tt.name, len(got))
+		}
+	}
+}
+
 // TestRecordedFinale: a replay takes finales by their guest, and no lane takes
 // their steps.
 func TestRecordedFinale(t *testing.T) {

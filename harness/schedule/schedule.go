@@ -26,6 +26,11 @@ type Scenario struct {
 	Userland  string // what else the initramfs holds, see images.Userlands; empty for nothing
 	ColdDIMMs int    // that are plugged at boot, and that no op touches
 
+	// FreshVCPUs is how many of the vCPUs that lanes own, the last, have not been online
+	// before a lane plugs them, wherever they are there at boot: what a kernel makes of a
+	// CPU the first time only is made then, and can fail.
+	FreshVCPUs int
+
 	Lanes     []Lane             // run side by side, each step by step
 	Workloads []op.WorkloadStart // run in the guest from the start to the end
 	Length    time.Duration      // default duration of a run, boots excluded

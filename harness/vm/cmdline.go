@@ -83,8 +83,11 @@ func arguments(s *Spec, backend string) []string {
 // KernelArgs returns the guest kernel's command line, word by word.
 func KernelArgs(s *Spec) []string {
 	args := append([]string{"console=" + s.Machine.Console, "plugstorm.spare=" + s.Machine.Spare}, s.Machine.KernelArgs...)
-	if s.bootsOne() {
+	switch cpus := s.Machine.VCPU; {
+	case s.bootsOne():
 		args = append(args, "maxcpus=1") // the others come online in VM.Complete
+	case cpus.ColdPlugged && s.FreshVCPUs > 0: // where they aren't, no vCPU was there before
+		args = append(args, fmt.Sprintf("maxcpus=%d", cpus.Boot+cpus.Plug-s.FreshVCPUs))
 	}
 	return append(args, s.KernelArgs...)
 }

@@ -4,6 +4,7 @@ package vm_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"plugstorm/guests"
@@ -20,6 +21,23 @@ func TestIncoming(t *testing.T) {
 		want := append(vm.Args(&booted), "-incoming", "file:/cache/guests/x/state")
 		if got := vm.Args(&restored); !slices.Equal(got, want) {
 			t.Errorf("%s: arguments\n%q, want\n%q", m.Name, got, want)
+		}
+	}
+}
+
+// TestFreshVCPUs: those of the machines that have all vCPUs at boot leave the last ones
+// alone then.
+func TestFreshVCPUs(t *testing.T) {
+	for m, want := range map[*vm.Machine]string{guests.X8664: "maxcpus=3", guests.PSeries: ""} {
+		s := vm.Spec{Machine: m, Accel: vm.KVM, Version: vm.Version{Major: 10}, FreshVCPUs: 1}
+		args := vm.KernelArgs(&s)
+		i := slices.IndexFunc(args, func(a string) bool { return strings.HasPrefix(a, "maxcpus=") })
+		if i < 0 && want != "" || i >= 0 && args[i] != want {
+			t.Errorf("%s: %q, want %q", m.Name, args, want)
+		}
+		s.FreshVCPUs = 0
+		if slices.Contains(vm.KernelArgs(&s), want) {
+			t.Errorf("%s: %s although no vCPU is to be fresh", m.Name, want)
 		}
 	}
 }

@@ -88,6 +88,10 @@ type VCPUModel struct {
 	ColdPlugged bool
 
 	GuestOnlines bool // a re-added vCPU must be brought online by the guest
+
+	// AddRequest is what a guest that has given up a plugged vCPU writes to
+	// /sys/kernel/dlpar to try again, its fmt verb is for the vCPU's number; "" if it can't.
+	AddRequest string
 }
 
 // A Defect is a known defect of some QEMU versions that we steer around. A

@@ -112,12 +112,6 @@ func (t Tree) BlockIDs() ([]uint64, error) {
 // A block that is removed meanwhile is an error (ENOENT or ENODEV).
 func (t Tree) BlockState(id uint64) (string, error) { return t.Peek(blockDir(id), "state") }
 
-// ACPI reports whether the kernel has its devices from ACPI tables.
-func (t Tree) ACPI() bool {
-	_, err := os.Stat(t.Path("sys/bus/acpi"))
-	return err == nil
-}
-
 // BlockBound reports whether a block is bound to a device of the firmware's.
 func (t Tree) BlockBound(id uint64) bool {
 	_, err := os.Readlink(t.Path(blockDir(id), "firmware_node"))
