@@ -43,6 +43,8 @@ type guestAgent struct {
 	faulted   atomic.Bool   // allocations of the kernel's were made to fail
 	block     atomic.Uint64 // bytes of a memory block; 0 as long as nobody asked
 
+	glances glances // at the tasks that are blocked
+
 	introduction func() agent.Hello // what there is to say of the guest, found out by the first call
 }
 

@@ -28,11 +28,12 @@ type child struct {
 const childGrace = 20 * time.Second
 
 // How often memory is looked at: that of a child, which may live for some
-// milliseconds only, and in how many of these looks that of its guest, which is
-// dear. What wait4(2) tells is of no use: it has our own memory at the fork in it.
+// milliseconds only, and in how many of these looks that of its guest, once a second:
+// the kernel walks all of a QEMU's pages for it, and QEMU can't map a DIMM meanwhile.
+// What wait4(2) tells is of no use: it has our own memory at the fork in it.
 const (
 	memoryEvery = 5 * time.Millisecond
-	guestLooks  = 40
+	guestLooks  = 200
 )
 
 // runOurselves runs this program with other arguments, as a user would. Exit
