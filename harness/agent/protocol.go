@@ -241,9 +241,9 @@ type BooksReply struct {
 	Caches   []string          `json:"slab_caches"` // caches of our module's below /sys/kernel/slab, while it isn't loaded
 
 	// What the kernel keeps of its platform; each empty where that is no such platform.
-	ACPI   []BooksDir `json:"acpi,omitempty"`    // memory and processor devices below bus/acpi/devices
-	LMBs   *BooksLMBs `json:"lmbs,omitempty"`    // nil as well where the kernel's present view can't be had
-	OFCPUs []uint32   `json:"of_cpus,omitempty"` // hardware numbers of the threads of all CPUs in the device tree, in order
+	ACPI   []BooksDir `json:"acpi_devices,omitempty"` // memory and processor devices below bus/acpi/devices
+	LMBs   *BooksLMBs `json:"lmbs,omitempty"`         // nil as well where the kernel's present view can't be had
+	OFCPUs []uint32   `json:"of_cpus,omitempty"`      // hardware numbers of the threads of all CPUs in the device tree, in order
 }
 
 // BooksLMBs is pseries' view of its memory that can be plugged: its logical memory

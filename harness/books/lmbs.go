@@ -32,10 +32,13 @@ var LMBBlocks = Invariants.Register(&Invariant{
 var LMBNodes = Invariants.Register(&Invariant{
 	Name:   "lmb-nodes",
 	Title:  "the nodes of pseries' logical memory blocks don't fit those that are assigned",
-	Doc:    "a logical memory block that can be plugged has an associativity exactly if it is assigned",
+	Doc:    "a logical memory block that can be plugged has an associativity exactly if it is assigned; not judged of one that doesn't fit the memory",
 	Source: "arch/powerpc/platforms/pseries/hotplug-memory.c update_lmb_associativity_index, dlpar_add_lmb, dlpar_remove_lmb",
 	check: func(p *picture, say complain) {
 		for _, lmb := range p.lmbs() {
+			if _, there := p.blocks[lmb.block]; there != lmb.assigned {
+				continue // a node is the least that is wrong about it
+			}
 			switch known := lmb.assoc != agent.NoAssoc; {
 			case known && !lmb.assigned:
 				say("left", lmb.subject(), "the block with index %#x has the associativity %d and is not assigned", lmb.drc, lmb.assoc)

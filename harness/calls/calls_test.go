@@ -126,6 +126,16 @@ func TestDeck(t *testing.T) {
 	if count["a"] != 2 || count["b"] != 2 || count["c"] != 2 || deal(1)[0].Func != "c" {
 		t.Errorf("%v, %v", count, deal(1))
 	}
+	last := calls.NewDeck(rand.New(rand.NewPCG(1, 1)), append([]calls.Site{{Func: "e", Errnos: []string{"EIO"}, Nth: 1, Last: true}}, sites...))
+	if got := last.Draw(rand.New(rand.NewPCG(1, 1)), 2); got[0].Func != "e" || got[1].Func != "c" {
+		t.Errorf("at a guest's end %v", got)
+	}
+	for _, want := range []int{0, 1, 0} {
+		if got := last.Firsts(); got != want {
+			t.Errorf("%d in a row are called once, want %d", got, want)
+		}
+		last.Deal(1)
+	}
 	if !slices.Equal(deal(7), deal(7)) {
 		t.Error("a seed doesn't decide")
 	}

@@ -12,14 +12,16 @@ type Deck struct {
 	next  int
 }
 
-// NewDeck shuffles sites. Those that a guest calls once come first: later they
-// don't come about. So do those that are for its end, where nothing has many turns.
+// NewDeck shuffles sites. First come those that are for a guest's end, where nothing
+// has many turns, and then those that a guest calls once: later they don't come about.
 func NewDeck(r *rand.Rand, sites []Site) *Deck {
 	d := &Deck{}
-	for _, first := range []bool{true, false} {
+	for _, group := range []func(Site) bool{
+		func(s Site) bool { return s.Last }, func(s Site) bool { return s.Once && !s.Last }, func(s Site) bool { return !s.Once && !s.Last },
+	} {
 		var some []Site
 		for _, s := range sites {
-			if (s.Once || s.Last) == first {
+			if group(s) {
 				some = append(some, s)
 			}
 		}
@@ -38,6 +40,15 @@ func (d *Deck) Draw(r *rand.Rand, n int) []Call {
 		drawn = append(drawn, Call{Func: s.Func, Errno: s.Errnos[r.IntN(len(s.Errnos))], Nth: 1 + r.IntN(s.Nth), Arg: s.Arg})
 	}
 	return drawn
+}
+
+// Firsts is how many of the next sites in a row are those that a guest calls once.
+func (d *Deck) Firsts() int {
+	n := 0
+	for n < len(d.sites) && d.sites[(d.next+n)%len(d.sites)].Once {
+		n++
+	}
+	return n
 }
 
 // Deal says that the next n have had their turn.

@@ -45,15 +45,24 @@ func CourseTouches(course string) []string { return courses[course] }
 
 // drawCalls draws up to n calls in the course of something; ok is false if no
 // call of it can fail on the machine. With own sites half of the calls of every
-// other op are theirs, and come first: nobody knows what leads to them.
+// other op are theirs, and come first: nobody knows what leads to them. Only what is
+// called once comes before them, for it is now or never: an op that succeeds while
+// another call is waited for in vain has used the first time up.
 func drawCalls(r *rand.Rand, s *State, course string, n int) (callFailing, bool) {
-	deck := s.deck(r, course, func() []calls.Site { return s.now(calls.For(calls.Sites, course, s.machine)) })
-	var drawn []calls.Call
+	deck := s.callDeck(r, course)
+	firsts := min(n, deck.Firsts())
+	var mine []calls.Call
 	if own := s.now(calls.For(s.sites, course, s.machine)); len(own) > 0 && (s.aside || r.IntN(2) == 0) {
-		drawn = s.deck(r, ownDeck(course), func() []calls.Site { return own }).Draw(r, max(1, n/2))
+		mine = s.deck(r, ownDeck(course), func() []calls.Site { return own }).Draw(r, max(1, n/2))
 	}
-	drawn = append(drawn, deck.Draw(r, n-len(drawn))...)
+	drawn := deck.Draw(r, max(firsts, n-len(mine)))
+	drawn = slices.Insert(drawn, min(firsts, len(drawn)), mine...)
 	return callFailing{Calls: drawn}, len(drawn) > 0
+}
+
+// callDeck is that of our lists' sites in the course of something.
+func (s *State) callDeck(r *rand.Rand, course string) *calls.Deck {
+	return s.deck(r, course, func() []calls.Site { return s.now(calls.For(calls.Sites, course, s.machine)) })
 }
 
 // deck is the one of that name, shuffled of sites when it is first asked for.

@@ -11,6 +11,7 @@ import (
 
 	"plugstorm/harness/agent"
 	"plugstorm/harness/calls"
+	"plugstorm/harness/vm"
 	"plugstorm/harness/vm/vmtest"
 )
 
@@ -190,6 +191,27 @@ func TestCallFailingVCPU(t *testing.T) {
 	attempt{machine: m, before: []Spec{removeVCPU(2)}, then: (&fakeModule{}).character(early), op: Spec{VCPUAddCallFailing, o}, want: Done}.run(t)
 	if asked != 4 { // the last one is Confirm's: this kernel doesn't say that the CPU is online
 		t.Errorf("asked %d times", asked)
+	}
+}
+
+// TestFreshVCPU: one that is there since boot and never online needs no plugging, the
+// first time; and then it is as any other.
+func TestFreshVCPU(t *testing.T) {
+	add := func() Spec { return Spec{VCPUAdd, &vcpuAdd{CPU: 3}} }
+	fresh := func(s *vm.Spec) { s.FreshVCPUs = 1 }
+	for _, m := range machines {
+		attempt{machine: m, change: fresh, op: add(), want: Done}.run(t)
+		attempt{machine: m, change: fresh, before: []Spec{add()}, op: add(), want: Refused}.run(t)
+		attempt{machine: m, change: fresh, before: []Spec{add(), removeVCPU(3)}, op: add(), want: Done}.run(t)
+		want := Refused // all are there and online
+		if !m.VCPU.ColdPlugged {
+			want = Done
+		}
+		attempt{machine: m, op: add(), want: want}.run(t)
+		s := NewState(m, vm.Budget{VCPURemove: true}, Share{VCPUs: []int{2, 3}, Fresh: 1})
+		if s.VCPUs[3] || s.VCPUs[2] != m.VCPU.ColdPlugged || len(s.Setup()) > 0 {
+			t.Errorf("%s: a lane has %v, and a guest needs %v", m.Name, s.VCPUs, s.Setup())
+		}
 	}
 }
 

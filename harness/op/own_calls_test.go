@@ -58,6 +58,10 @@ func TestOwnCalls(t *testing.T) {
 	if seen(end, "kzalloc<<f") != 100 || end[0][0].Func != "g<<f" || end[0][2].Own() {
 		t.Errorf("at the end: %+v", end[0])
 	}
+	first, ok := drawCalls(rand.New(rand.NewPCG(7, 7)), NewState(guests.PSeries, vm.Budget{}, Share{Sites: ownSites}).Aside(), "vcpu-add", callsAtOnce)
+	if own := slices.IndexFunc(first.Calls, calls.Call.Own); !ok || len(first.Calls) != callsAtOnce || own != 2 {
+		t.Errorf("what is called once doesn't come first: %+v", first.Calls)
+	}
 	without := drawn(nil, false)
 	if seen(without, "kzalloc<<f") > 0 {
 		t.Error("what isn't a site fails")

@@ -61,6 +61,7 @@ type Share struct {
 	MaxUnits  int
 	Threads   int
 	AtOnce    int
+	Fresh     int          // so many vCPUs of the machine, the last, count as absent until they are online
 	Sites     []calls.Site // that may fail besides those of our lists
 }
 
@@ -80,6 +81,9 @@ func NewState(m *vm.Machine, b vm.Budget, share Share) *State {
 		for _, id := range share.VCPUs {
 			s.VCPUs[id] = true
 		}
+	}
+	for _, id := range m.VCPU.Fresh(share.Fresh) {
+		delete(s.VCPUs, id)
 	}
 	s.atBoot = maps.Clone(s.VCPUs)
 	return s

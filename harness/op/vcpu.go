@@ -17,7 +17,7 @@ import (
 // VCPUAdd plugs a vCPU.
 var VCPUAdd = Kinds.Register(&Kind{
 	Name:     "vcpu-add",
-	Doc:      "plug a vCPU (device_add) and wait until the guest has it online",
+	Doc:      "plug a vCPU (device_add), unless it has been there since boot and never online, and wait until the guest has it online",
 	Touches:  vcpuTouches,
 	Deadline: patience,
 	Zero:     func() Op { return &vcpuAdd{} },
@@ -42,23 +42,28 @@ func (o *vcpuAdd) Inject(ctx context.Context, v *vm.VM) error {
 	if err != nil {
 		return err
 	}
-	if slot.QOMPath != "" {
-		return refused("%s is still plugged: its removal didn't succeed", vm.VCPUID(o.CPU))
-	}
-	v.Devices.SetLeaving(vm.VCPUID(o.CPU), false) // a removal that was pending is over
-	if limit := v.Budget().VCPUAdds; !v.Devices.SpendVCPUAdd(limit) {
-		return fmt.Errorf("%w: QEMU survives only %d vCPU adds per guest here", ErrSpent, limit)
-	}
 	var cpus agent.CPUsReply
 	if err := v.Agent.Call(ctx, agent.MethodCPUs, agent.CPUsParams{}, &cpus); err != nil {
 		return err
 	}
 	o.before = cpus.Present
+	plugged := slot.QOMPath != ""
+	fresh := slices.Contains(v.Spec.Machine.VCPU.Fresh(v.Spec.FreshVCPUs), o.CPU) && !slices.Contains(cpus.Online, o.CPU)
+	if plugged && !fresh {
+		return refused("%s is still plugged: its removal didn't succeed", vm.VCPUID(o.CPU))
+	}
+	o.events = watchDevice(ctx, v, vm.VCPUID(o.CPU))
+	if plugged {
+		return nil // it has waited since the guest's boot
+	}
+	v.Devices.SetLeaving(vm.VCPUID(o.CPU), false) // a removal that was pending is over
+	if limit := v.Budget().VCPUAdds; !v.Devices.SpendVCPUAdd(limit) {
+		return fmt.Errorf("%w: QEMU survives only %d vCPU adds per guest here", ErrSpent, limit)
+	}
 	place := map[string]any{}
 	for name, value := range slot.Props {
 		place[name] = value
 	}
-	o.events = watchDevice(ctx, v, vm.VCPUID(o.CPU))
 	return qemuRefusal(qmp.DeviceAdd(ctx, v.Monitor, slot.Type, vm.VCPUID(o.CPU), place))
 }
 

@@ -25,9 +25,9 @@ var VCPUAddCallFailing = Kinds.Register(&Kind{
 	Beside:   VCPUAdd,
 	Zero:     func() Op { return &vcpuAddCallFailing{} },
 	Draw: func(r *rand.Rand, s *State) Op {
-		n := 1
-		if s.addsAgain {
-			n = callsAtOnce
+		n := callsAtOnce
+		if !s.addsAgain { // what the guest then does again is to bring the CPU online
+			n = max(1, s.callDeck(r, "vcpu-add").Firsts())
 		}
 		o := VCPUAdd.Draw(r, s)
 		failing, ok := drawCalls(r, s, "vcpu-add", n)
@@ -49,16 +49,24 @@ func (o *vcpuAddCallFailing) Inject(ctx context.Context, v *vm.VM) error {
 	if err := o.plug(ctx, v, o.vcpuAdd.Inject); err != nil {
 		return err
 	}
-	err := o.confirm(ctx, v, o.online)
-	if err == nil || !errors.Is(err, ErrRefused) || v.Spec.Machine.VCPU.AddRequest == "" {
-		return tolerate(err)
+	if err := o.confirm(ctx, v, o.online); err == nil || !errors.Is(err, ErrRefused) {
+		return err
 	}
 	for _, call := range o.Calls[1:] {
+		if !o.taken(ctx, v) && v.Spec.Machine.VCPU.AddRequest == "" {
+			return nil
+		}
 		if err := o.during(ctx, v, call, func() error { return tolerate(o.again(ctx, v)) }); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// taken reports whether the guest has the CPU, online or not.
+func (o *vcpuAddCallFailing) taken(ctx context.Context, v *vm.VM) bool {
+	var now agent.CPUsReply
+	return v.Agent.Call(ctx, agent.MethodCPUs, agent.CPUsParams{}, &now) == nil && newCPU(o.before, now, v.Spec.Machine.VCPU.ColdPlugged, o.CPU) >= 0
 }
 
 // Confirm has the guest try once more, which may be no news to it.

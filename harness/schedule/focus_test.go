@@ -108,9 +108,9 @@ func TestTurnLength(t *testing.T) {
 	}
 }
 
-// TestTurnToward: who comes nearest comes first, and once more after the third;
-// equals keep their order; and of as many parts as the hunt has a cycle takes no
-// longer than without.
+// TestTurnToward: who comes nearest comes first, and once more after the third, for
+// longer if nobody runs the function itself; equals keep their order; and of as many
+// parts as the hunt has a cycle takes no longer than without.
 func TestTurnToward(t *testing.T) {
 	s := turns()
 	aimed := s.Toward(places(t, "kernel/workqueue.c:wq_nice_store"))
@@ -122,13 +122,18 @@ func TestTurnToward(t *testing.T) {
 			t.Errorf("seed %d: %s, want %s", seed, got, want)
 		}
 	}
-	many := schedule.InTurn("many", "", time.Minute, 10*time.Second, append(turns().Parts, turns().Parts[1:]...)...).Toward(places(t, "kernel/workqueue.c"))
-	total := time.Duration(0)
-	for n := range len(many.Parts) + 1 {
-		total += many.Turn(0, n+1).Slice
-	}
-	if without := time.Duration(len(many.Parts)) * many.Slice; total > without {
-		t.Errorf("a cycle takes %s, without a focus %s", total, without)
+	for place, long := range map[string]time.Duration{"kernel/workqueue.c:wq_nice_store": 2, "kernel/workqueue.c:idle_worker_timeout": 3} {
+		many := schedule.InTurn("many", "", time.Minute, 10*time.Second, append(turns().Parts, turns().Parts[1:]...)...).Toward(places(t, place))
+		total := time.Duration(0)
+		for n := range len(many.Parts) + 1 {
+			total += many.Turn(0, n+1).Slice
+		}
+		if without := time.Duration(len(many.Parts)) * many.Slice; total > without {
+			t.Errorf("%s: a cycle takes %s, without a focus %s", place, total, without)
+		}
+		if got := many.Turn(0, 4); got.Part != many.Turn(0, 1).Part || got.Slice != long*many.Slice {
+			t.Errorf("%s: the nearest comes again for %s", place, got.Slice)
+		}
 	}
 	if cycle(s, 0, 4) != "never drawn other always" {
 		t.Error("the scenario itself has changed")

@@ -26,9 +26,9 @@ type Scenario struct {
 	Userland  string // what else the initramfs holds, see images.Userlands; empty for nothing
 	ColdDIMMs int    // that are plugged at boot, and that no op touches
 
-	// FreshVCPUs is how many of the vCPUs that lanes own, the last, have not been online
-	// before a lane plugs them, wherever they are there at boot: what a kernel makes of a
-	// CPU the first time only is made then, and can fail.
+	// FreshVCPUs is how many of the vCPUs that are there at boot, the last, have not been
+	// online before a lane adds them: what a kernel makes of a CPU the first time only is
+	// made then, and can fail.
 	FreshVCPUs int
 
 	Lanes     []Lane             // run side by side, each step by step
@@ -125,6 +125,16 @@ type Sequence struct {
 	callers  map[int][]Caller // of a recorded sequence, by the index of the step that they meet
 }
 
+// freshOf is FreshVCPUs of the scenario, or of one of its parts.
+func (s *Scenario) freshOf(part string) int {
+	for _, p := range s.Parts {
+		if p.Name == part {
+			return p.FreshVCPUs
+		}
+	}
+	return s.FreshVCPUs
+}
+
 // Sequences makes the sequences of all lanes of a scenario, which share the
 // machine's devices out among themselves in order. Parts, which never have a
 // guest in common, each share out the whole machine.
@@ -140,7 +150,7 @@ func Sequences(s *Scenario, m *vm.Machine, b vm.Budget, seed int64) []*Sequence 
 			Name: lane.Name, FirstDIMM: dimm, DIMMs: lane.DIMMs, MaxUnits: lane.MaxUnits,
 			VCPUs: numbers(vcpu, lane.VCPUs, m.VCPU.Boot+m.VCPU.Plug),
 			CPUs:  numbers(cpu, lane.CPUs, m.VCPU.Boot), Workloads: lane.Workloads, Threads: lane.Threads, AtOnce: lane.AtOnce,
-			Sites: s.sites,
+			Fresh: s.freshOf(lane.part), Sites: s.sites,
 		}
 		dimm, vcpu, cpu = dimm+lane.DIMMs, vcpu+lane.VCPUs, cpu+lane.CPUs
 		all = append(all, &Sequence{

@@ -5,6 +5,8 @@ package schedule
 import (
 	"slices"
 	"time"
+
+	"plugstorm/harness/focus"
 )
 
 // InTurn makes a scenario of several: guest after guest gets the next one, for
@@ -41,7 +43,9 @@ type Turn struct {
 // more after the third, for twice as long: nobody else may reach the place. The
 // first two have a whole slice, the others half of one: what an aim is worth isn't
 // known before the bug is, so every part must have had its turn in about the time
-// that a cycle without one takes.
+// that a cycle without one takes. Where nobody runs the function itself, the kernel may
+// do so of its own accord, now and then: the nearest is there for three slices then,
+// and the second gives half of its own for that.
 func (s *Scenario) Turn(seed int64, n int) Turn {
 	if len(s.Parts) == 0 {
 		return Turn{Part: s}
@@ -50,8 +54,13 @@ func (s *Scenario) Turn(seed int64, n int) Turn {
 	for i := range order {
 		order[i] = int((uint64(seed) + uint64(i)) % uint64(len(order)))
 	}
+	order = s.byNearness(order)
+	whole, long := 2, time.Duration(2) // of the nearest so many have a whole slice, and one so many
+	if s.near != nil && s.near[order[0]][focus.Function] == 0 {
+		whole, long = 1, 3
+	}
 	turns := make([]Turn, 0, len(order)+1)
-	for rank, i := range s.byNearness(order) {
+	for rank, i := range order {
 		turn := Turn{s.Parts[i], s.Slice}
 		if s.near != nil && rank >= whole {
 			turn.Slice /= 2
@@ -59,7 +68,7 @@ func (s *Scenario) Turn(seed int64, n int) Turn {
 		turns = append(turns, turn)
 	}
 	if s.near != nil && len(turns) > again {
-		turns = slices.Insert(turns, again, Turn{turns[0].Part, 2 * s.Slice})
+		turns = slices.Insert(turns, again, Turn{turns[0].Part, long * s.Slice})
 	}
 	turn := turns[(n-1)%len(turns)]
 	turn.Slice *= time.Duration(min(1+(n-1)/len(turns), longest))
@@ -68,7 +77,6 @@ func (s *Scenario) Turn(seed int64, n int) Turn {
 
 const (
 	again   = 3 // how many parts have had their turn when the nearest comes again
-	whole   = 2 // how many of the nearest have a whole slice
 	longest = 4 // how many times as long as the first turns the later ones get
 )
 

@@ -83,11 +83,10 @@ func arguments(s *Spec, backend string) []string {
 // KernelArgs returns the guest kernel's command line, word by word.
 func KernelArgs(s *Spec) []string {
 	args := append([]string{"console=" + s.Machine.Console, "plugstorm.spare=" + s.Machine.Spare}, s.Machine.KernelArgs...)
-	switch cpus := s.Machine.VCPU; {
-	case s.bootsOne():
+	if s.bootsOne() {
 		args = append(args, "maxcpus=1") // the others come online in VM.Complete
-	case cpus.ColdPlugged && s.FreshVCPUs > 0: // where they aren't, no vCPU was there before
-		args = append(args, fmt.Sprintf("maxcpus=%d", cpus.Boot+cpus.Plug-s.FreshVCPUs))
+	} else if fresh := s.Machine.VCPU.Fresh(s.FreshVCPUs); len(fresh) > 0 {
+		args = append(args, fmt.Sprintf("maxcpus=%d", fresh[0])) // their numbers are the last ones
 	}
 	return append(args, s.KernelArgs...)
 }

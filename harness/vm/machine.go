@@ -94,6 +94,15 @@ type VCPUModel struct {
 	AddRequest string
 }
 
+// Fresh lists those of the n last pluggable vCPUs that are there at boot.
+func (m VCPUModel) Fresh(n int) []int {
+	var all []int
+	for i := m.Boot + m.Plug - n; m.ColdPlugged && i < m.Boot+m.Plug; i++ {
+		all = append(all, i)
+	}
+	return all
+}
+
 // A Defect is a known defect of some QEMU versions that we steer around. A
 // zero field doesn't restrict.
 type Defect struct {

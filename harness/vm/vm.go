@@ -46,7 +46,7 @@ type Spec struct {
 	Initramfs  string  // path
 	KernelArgs []string
 	ColdDIMMs  int    // plugged at boot, of ColdUnits units each; no op knows them
-	FreshVCPUs int    // so many of the pluggable ones, the last, are not online before they have been plugged once more; else they may have been
+	FreshVCPUs int    // so many of the pluggable ones, the last, the kernel doesn't bring online by itself; see VCPUModel.Fresh
 	AutoOnline bool   // the kernel onlines new memory by itself (memhp_default_state=online*)
 	Dir        string // of this guest; created by Start, its files are kept
 	Savable    bool   // the guest may become a snapshot, or goes on from one; see VM.Complete

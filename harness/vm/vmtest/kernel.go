@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"plugstorm/harness/agent"
 	"plugstorm/harness/vm"
@@ -34,9 +36,14 @@ func newKernel(s vm.Spec) kernel {
 	if m.VCPU.ColdPlugged {
 		cpus += m.VCPU.Plug
 	}
-	one := slices.Contains(vm.KernelArgs(&s), "maxcpus=1")
+	online := cpus
+	for _, arg := range vm.KernelArgs(&s) {
+		if n, ok := strings.CutPrefix(arg, "maxcpus="); ok {
+			online, _ = strconv.Atoi(n) // it is ours
+		}
+	}
 	for i := range cpus {
-		k.present[i] = i == 0 || !one
+		k.present[i] = i < online
 	}
 	return k
 }
