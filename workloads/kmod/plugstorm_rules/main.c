@@ -96,14 +96,13 @@ static void rules_probe(struct rules_func *f)
 
 static void rules_unprobe(struct rules_set *set)
 {
-	struct kprobe *probes[RULES_FUNCS];
 	unsigned int i, n = 0;
 
 	for (i = 0; set && i < set->funcs; i++)
 		if (!set->func[i]->error)
-			probes[n++] = &set->func[i]->probe;
+			set->probes[n++] = &set->func[i]->probe;
 	if (n)
-		unregister_kprobes(probes, n);	/* waits for handlers */
+		unregister_kprobes(set->probes, n);	/* waits for handlers */
 }
 
 /* Puts a set, or none, in the place of the one there is. */

@@ -18,13 +18,14 @@
 #define RULES_POSSIBLE
 
 #define RULES_FUNCS	160	/* watched functions */
+#define RULES_COUNTS	4096	/* functions of which only calls are counted */
 #define RULES_RULES	256
 #define RULES_TERMS	8	/* of a rule */
 #define RULES_ALTS	4	/* of a term */
 #define RULES_NAME	64	/* of anything, NUL included */
 #define RULES_LOCKS	32	/* different locks counted per function */
 #define RULES_BUSES	2
-#define RULES_TEXT	(64 << 10)
+#define RULES_TEXT	(256 << 10)
 #define RULES_DELAY	10000	/* us: interrupts are off meanwhile */
 #define RULES_LINE	256
 
@@ -70,13 +71,14 @@ struct rules_func {
 	unsigned int upto;		/* calls after which it is let go; 0: never */
 	bool spent;			/* it was; under rules_mutex */
 	atomic64_t hits, off, self, lost;
-	struct rules_seen seen[RULES_LOCKS];
+	struct rules_seen seen[];	/* RULES_LOCKS; none if upto */
 };
 
 /* All that was written to the file rules. */
 struct rules_set {
-	unsigned int funcs, rules;
-	struct rules_func *func[RULES_FUNCS];
+	unsigned int funcs, counts, rules;	/* counts: how many of funcs have upto */
+	struct rules_func *func[RULES_FUNCS + RULES_COUNTS];
+	struct kprobe *probes[RULES_FUNCS + RULES_COUNTS];	/* room to let go of all */
 	struct rules_rule *rule[RULES_RULES];
 };
 
