@@ -74,11 +74,12 @@ func (k kernelTables) run(ctx context.Context, p agent.Params, m agent.Meter) er
 	return l.run(ctx, func(int) (round, error) {
 		buffer := make([]byte, tableMax)
 		return func(_ context.Context, rng *rand.Rand) error {
-			path, err := pick(rng, k.tables(tablePatterns[rng.IntN(len(tablePatterns))]))
-			if err != nil {
-				return err
+			for _, i := range rng.Perm(len(tablePatterns)) { // no kernel has files of all
+				if files := k.tables(tablePatterns[i]); len(files) > 0 {
+					return readTable(files[rng.IntN(len(files))], buffer)
+				}
 			}
-			return readTable(path, buffer)
+			return errIdle
 		}, nil
 	})
 }
