@@ -65,6 +65,7 @@ static struct rules_func *rules_find(struct rules_set *set, char *head, unsigned
 	f = kvzalloc(struct_size(f, seen, upto ? 0 : RULES_LOCKS), GFP_KERNEL);
 	if (!f)
 		return ERR_PTR(-ENOMEM);
+	f->error = -EINPROGRESS;
 	f->upto = upto;
 	set->counts += !!upto;
 	set->func[set->funcs++] = f;

@@ -66,7 +66,7 @@ struct rules_func {
 	char symbol[RULES_NAME];	/* with the suffix that the compiler gave it */
 	unsigned int buses;
 	char bus[RULES_BUSES][RULES_NAME];
-	int error;			/* of register_kprobe; 0: it is watched */
+	int error;			/* of register_kprobe, EINPROGRESS before; 0: it is watched */
 	unsigned int widen;		/* us */
 	unsigned int upto;		/* calls after which it is let go; 0: never */
 	bool spent;			/* it was; under rules_mutex */
@@ -83,7 +83,7 @@ struct rules_set {
 };
 
 /* main.c */
-extern struct mutex rules_mutex;	/* rules_set, and writes */
+extern struct mutex rules_mutex;	/* rules_set, and its functions' probes */
 extern struct rules_set *rules_set;
 
 /* parse.c: a set of rules, or an error, from text that is changed */
