@@ -20,7 +20,7 @@ import (
 // start_secondary, arch/powerpc/kernel/setup_64.c early_setup_secondary), or a probe's
 // handler may need them itself (a miss of powerpc's hash page table).
 var beforeTraps = []string{
-	"start_secondary", "cr4_init", "cpu_init_exception_handling", "load_ucode_ap", "setup_getcpu", "tss_setup_ist", "tss_setup_io_bitmap",
+	"start_secondary", "cr4_init", "cpu_init_exception_handling", "load_ucode_ap", "setup_getcpu", "early_cpu_to_node", "tss_setup_ist", "tss_setup_io_bitmap",
 	"early_setup_secondary", "early_init_mmu_secondary", "hash__early_init_mmu_secondary", "radix__early_init_mmu_secondary",
 	"hash_page", "hash_page_mm", "__hash_page_4K", "__hash_page_64K", "__hash_page_huge", "__hash_page_thp", "hash_preload", "hash_failure_debug",
 	"get_paca_psize", "subpage_protection", "check_paca_psize", "demote_segment_4k", "hash_page_do_lazy_icache", "htab_convert_pte_flags",
