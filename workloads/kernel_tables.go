@@ -55,6 +55,7 @@ var unreadTables = []spare{
 	{"lockdep*", "long, and about nothing that is plugged"},
 	{"kallsyms", "as lockdep"},
 	{"kernel_page_tables", "page-tables'"},
+	{"kernel_hash_pagetable", "asks the hypervisor for one entry after the other (arch/powerpc/mm/ptdump/hashpagetable.c): minutes"},
 	{"kmemleak", "far-users': its walk takes seconds"},
 	{"trace*", "would mount tracefs, and its pipes are waited for"},
 	{"mem", "this process's own memory, from address 0 on"},
