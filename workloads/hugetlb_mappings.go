@@ -48,6 +48,10 @@ var hugetlbKnobs = []knob{
 }
 
 func (h hugetlbMappings) run(ctx context.Context, p agent.Params, m agent.Meter) error {
+	if len(glob(h.tree.Path("sys/kernel/mm/hugepages/*"))) == 0 {
+		<-ctx.Done() // the kernel, or the machine, has none: pseries' hypervisor may not
+		return nil
+	}
 	size, err := h.pageBytes()
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@
 package workloads
 
 import (
+	"context"
 	"testing"
 
 	"plugstorm/harness/agent"
@@ -24,6 +25,11 @@ func TestHugetlbMappings(t *testing.T) {
 		if got, err := h.pageBytes(); err != nil || got != want {
 			t.Errorf("%q: %d, %v, want %d", text, got, err, want)
 		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := h.run(ctx, agent.Params{}, &counter{}); err != nil {
+		t.Errorf("a machine without huge pages: %v", err)
 	}
 	const overcommit = "sys/kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages"
 	writeFile(t, tree, overcommit, "before")

@@ -74,15 +74,30 @@ func (k kernelTables) run(ctx context.Context, p agent.Params, m agent.Meter) er
 	l := loop{params: p, meter: m, threads: 1, refuses: append([]unix.Errno{unix.EFAULT, unix.EISDIR}, storeRefusals...)}
 	return l.run(ctx, func(int) (round, error) {
 		buffer := make([]byte, tableMax)
-		return func(_ context.Context, rng *rand.Rand) error {
-			for _, i := range rng.Perm(len(tablePatterns)) { // no kernel has files of all
-				if files := k.tables(tablePatterns[i]); len(files) > 0 {
-					return readTable(files[rng.IntN(len(files))], buffer)
-				}
-			}
-			return errIdle
-		}, nil
+		return func(ctx context.Context, rng *rand.Rand) error { return k.round(ctx, rng, buffer) }, nil
 	})
+}
+
+// tablesAtOnce is how many files of one pattern are read in a round: to list them costs
+// as much as to read one.
+const tablesAtOnce = 8
+
+// round reads some files of a pattern of which there are any.
+func (k kernelTables) round(ctx context.Context, rng *rand.Rand, buffer []byte) error {
+	for _, i := range rng.Perm(len(tablePatterns)) {
+		files := k.tables(tablePatterns[i])
+		if len(files) == 0 {
+			continue // no kernel has files of all
+		}
+		var err error
+		for range min(tablesAtOnce, len(files)) {
+			if ctx.Err() == nil {
+				err = errors.Join(err, readTable(files[rng.IntN(len(files))], buffer))
+			}
+		}
+		return err
+	}
+	return errIdle
 }
 
 // tables lists the files of a pattern that may be read now.
