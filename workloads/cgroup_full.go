@@ -4,7 +4,6 @@ package workloads
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -20,7 +19,7 @@ import (
 var CgroupFull = agent.Workloads.Register(&agent.Workload{
 	Name: "cgroup-full",
 	Doc: "faults in a memory cgroup that has no room for a huge page, which is then reclaimed for and drained for in vain, below mmap_lock, and made of small pages, without " +
-		"anybody being killed; meanwhile the whole process is moved from one such cgroup and cpuset to another with other nodes: charging and draining of memory cgroups, " +
+		"anybody being killed (and has any memory be huge for that); meanwhile the whole process is moved from one such cgroup and cpuset to another with other nodes: charging and draining of memory cgroups, " +
 		"cpuset_mutex, mmap_lock of who moves; Threads counts the mover and those that fault (default 4)",
 	Touches: []string{
 		"mm/memcontrol.c:try_charge_memcg", "mm/memcontrol.c:drain_all_stock", "mm/memcontrol.c:drain_local_stock", "mm/vmscan.c:try_to_free_mem_cgroup_pages",
@@ -29,6 +28,11 @@ var CgroupFull = agent.Workloads.Register(&agent.Workload{
 	},
 	Run: cgroupFull{tree: guest}.run,
 })
+
+// fullKnobs have any memory be huge, and a charge for that give up at its first
+// failure (mm/huge_memory.c vma_thp_gfp_mask): where huge pages were asked for it tries
+// sixteen times more.
+var fullKnobs = []knob{{thpDir + "enabled", []string{"always"}}, {thpDir + "defrag", []string{"always"}}}
 
 type cgroupFull struct{ tree sysfs.Tree }
 
@@ -40,6 +44,14 @@ func (c cgroupFull) run(ctx context.Context, p agent.Params, m agent.Meter) erro
 	huge := hugePageBytes(c.tree)
 	// Some of it is always used, so a huge page never fits. What fails for so large an
 	// allocation kills nobody (mm/memcontrol.c mem_cgroup_oom).
+	turned := knobs{tree: c.tree, list: fullKnobs}
+	before := turned.save()
+	defer turned.restore(before)
+	for _, knob := range fullKnobs {
+		if err := setIfThere(ctx, c.tree.Path(knob.path), knob.values[0]); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
 	homes, err := makeHomes(ctx, c.tree, "full", "memory.max", strconv.Itoa(huge))
 	defer homes.remove()
 	if err != nil {
@@ -62,9 +74,6 @@ func faultHuge(size int) error {
 		return fmt.Errorf("mmap: %w", err)
 	}
 	defer func() { _ = unix.Munmap(memory) }()
-	if err := unix.Madvise(memory, unix.MADV_HUGEPAGE); err != nil && !errors.Is(err, unix.EINVAL) { // EINVAL: a kernel without
-		return fmt.Errorf("MADV_HUGEPAGE: %w", err)
-	}
 	memory[size]++ // a mapping begins at most a huge page before the next aligned one
 	memory[2*size]++
 	return nil

@@ -5,6 +5,7 @@ package workloads
 import (
 	"context"
 	"strconv"
+	"strings"
 	"testing"
 
 	"plugstorm/harness/agent"
@@ -17,10 +18,14 @@ func TestCgroupFullLimits(t *testing.T) {
 	tree := sysfs.Tree(t.TempDir())
 	writeFile(t, tree, "sys/fs/cgroup/cgroup.controllers", "cpuset memory\n")
 	writeFile(t, tree, "sys/fs/cgroup/cgroup.procs", "")
+	writeFile(t, tree, thpDir+"enabled", "always [madvise] never\n")
 	ctx, end := context.WithCancel(context.Background())
 	end()
 	if err := (cgroupFull{tree: tree}).run(ctx, agent.Params{}, &counter{}); err != nil {
 		t.Error(err)
+	}
+	if got, err := tree.Text(thpDir + "enabled"); err != nil || !strings.HasPrefix(got, "madvise[") { // nothing is cut off such a file
+		t.Errorf("it leaves huge pages %q, %v", got, err)
 	}
 	if left := glob(tree.Path("sys/fs/cgroup/plugstorm-*")); len(left) != 0 {
 		t.Errorf("left behind: %q", left)

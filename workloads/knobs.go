@@ -79,7 +79,7 @@ func (k knobs) save() map[string]string {
 		}
 		for _, path := range k.matches(knob) {
 			if text, err := os.ReadFile(path); err == nil && readable(path) {
-				values[path] = string(text)
+				values[path] = chosen(string(text))
 			}
 		}
 	}

@@ -53,20 +53,15 @@ func (o *vcpuAddCallFailing) Inject(ctx context.Context, v *vm.VM) error {
 		return err
 	}
 	for _, call := range o.Calls[1:] {
-		if !o.taken(ctx, v) && v.Spec.Machine.VCPU.AddRequest == "" {
-			return nil
+		cpu, _, err := o.look(ctx, v)
+		if err != nil || cpu < 0 && v.Spec.Machine.VCPU.AddRequest == "" {
+			return err
 		}
 		if err := o.during(ctx, v, call, func() error { return tolerate(o.again(ctx, v)) }); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// taken reports whether the guest has the CPU, online or not.
-func (o *vcpuAddCallFailing) taken(ctx context.Context, v *vm.VM) bool {
-	var now agent.CPUsReply
-	return v.Agent.Call(ctx, agent.MethodCPUs, agent.CPUsParams{}, &now) == nil && newCPU(o.before, now, v.Spec.Machine.VCPU.ColdPlugged, o.CPU) >= 0
 }
 
 // Confirm has the guest try once more, which may be no news to it.
@@ -95,25 +90,32 @@ const dlparFile = "/sys/kernel/dlpar"
 // again has the guest try what it has refused, as far as it can be asked: to take the
 // vCPU, or to bring online the CPU that it has taken.
 func (o *vcpuAddCallFailing) again(ctx context.Context, v *vm.VM) error {
-	var now agent.CPUsReply
-	if err := v.Agent.Call(ctx, agent.MethodCPUs, agent.CPUsParams{}, &now); err != nil {
-		return err
-	}
-	model := v.Spec.Machine.VCPU
-	cpu := newCPU(o.before, now, model.ColdPlugged, o.CPU)
+	request := v.Spec.Machine.VCPU.AddRequest
+	cpu, online, err := o.look(ctx, v)
 	switch {
-	case slices.Contains(now.Online, cpu):
-		return nil
+	case err != nil || online:
+		return err
 	case cpu >= 0:
 		return setCPU(ctx, v, cpu, true)
-	case model.AddRequest == "":
+	case request == "":
 		return refused("the guest has not taken %s", vm.VCPUID(o.CPU))
 	}
-	err := write(ctx, v, dlparFile, fmt.Sprintf(model.AddRequest, o.CPU))
+	err = write(ctx, v, dlparFile, fmt.Sprintf(request, o.CPU))
 	if isErrno(err, syscall.EPERM, syscall.EIO) { // what firmware doesn't do (arch/powerpc/platforms/pseries/dlpar.c dlpar_acquire_drc, dlpar_release_drc)
 		return refused("%v", err)
 	}
 	return guestRefusal(err)
+}
+
+// look asks for the CPU that the guest has made of the vCPU, -1 if it has none, and
+// whether it is online.
+func (o *vcpuAddCallFailing) look(ctx context.Context, v *vm.VM) (cpu int, online bool, err error) {
+	var now agent.CPUsReply
+	if err := v.Agent.Call(ctx, agent.MethodCPUs, agent.CPUsParams{}, &now); err != nil {
+		return -1, false, err
+	}
+	cpu = newCPU(o.before, now, v.Spec.Machine.VCPU.ColdPlugged, o.CPU)
+	return cpu, slices.Contains(now.Online, cpu), nil
 }
 
 // Apply also deals the next calls.
