@@ -73,7 +73,7 @@ func (b *speedBench) bareGuest(ctx context.Context, spec vm.Spec, s speed.Sample
 	spec.Dir = dir
 	ctx, cancel := context.WithTimeout(ctx, bareLimit)
 	defer cancel()
-	return bare.Boot(ctx, vm.QEMU, spec)
+	return bare.Boot(ctx, b.backend, spec)
 }
 
 func (b *speedBench) bareBoot(ctx context.Context, t *speedTarget, s speed.Sample) (map[string]float64, error) {

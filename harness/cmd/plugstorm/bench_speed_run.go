@@ -29,8 +29,10 @@ type speedBench struct {
 	targets []*speedTarget
 	todo    []measurement
 
-	// command runs plugstorm itself; tests put their own here.
+	// command runs plugstorm itself, backend starts bare guests; tests put their own
+	// here.
 	command func(ctx context.Context, args ...string) (child, error)
+	backend *vm.Backend
 
 	mu      sync.Mutex // of what follows
 	samples []speed.Sample

@@ -108,7 +108,7 @@ func newFakeSpeed(t *testing.T, f *fakePlugstorm, args ...string) (*speedBench, 
 	if err := errors.Join(set.Parse(args), flags.check()); err != nil {
 		t.Fatal(err)
 	}
-	b := &speedBench{app: a, flags: flags, dir: t.TempDir(), command: f.command, host: hostFacts()}
+	b := &speedBench{app: a, flags: flags, dir: t.TempDir(), command: f.command, backend: vm.QEMU, host: hostFacts()}
 	b.targets = []*speedTarget{{machine: guests.X8664, spec: vm.Spec{Machine: guests.X8664, Accel: vm.TCG, Emulator: "/nonexistent"}}}
 	b.plan()
 	if err := b.measure(t.Context()); err != nil {
