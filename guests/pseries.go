@@ -41,8 +41,11 @@ func pseries(name, arch, goarch, doc string) *vm.Machine {
 		QEMU:    "qemu-system-ppc64",
 		Package: "qemu-system-ppc",
 		Type:    "pseries,resize-hpt=enabled,usb=off",
-		CPU:     map[vm.Accel]string{vm.TCG: "power8", vm.KVM: "host"},
-		KVMOn:   "ppc64le",
+		// Without it no kernel has huge pages, neither hugetlb's nor transparent ones. KVM
+		// gives them only with as large pages behind the guest's memory.
+		TypeOn: map[vm.Accel]string{vm.TCG: "cap-hpt-max-page-size=16m"},
+		CPU:    map[vm.Accel]string{vm.TCG: "power8", vm.KVM: "host"},
+		KVMOn:  "ppc64le",
 		Devices: []string{
 			"-device", "spapr-vty,reg=0x30000000,chardev=console",
 			"-device", "spapr-vty,reg=0x30001000,chardev=spare",

@@ -28,6 +28,7 @@ var Crowd = schedule.Scenarios.Register(&schedule.Scenario{
 		workload(workloads.DeviceAttributes, 60, 2),
 		workload(workloads.NodeSysfs, 60, 1),
 		workload(workloads.AttributeStores, 10, 1),
+		workload(workloads.KernelTables, 20, 1),
 		// Or kcompactd has nothing to do. So much is a third of the DIMM's node, and too
 		// little of the other one to be compacted there: that costs more than it gives.
 		withOptions(workload(workloads.Fragmenter, 1, 1), map[string]int64{"most_mib": 50, "rest_ms": 4000}),

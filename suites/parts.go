@@ -34,13 +34,15 @@ var lockUsers = []*agent.Workload{
 	workloads.NetnsChurn, workloads.ModuleChurn, workloads.StaticKeys, workloads.WorkqueueAttrs, workloads.VMSysctls, workloads.NodeSysfs,
 	workloads.NodeMigrate, workloads.HugetlbPool, workloads.KSMRun, workloads.PageTables, workloads.MemoryPolicy, workloads.MemoryReaders,
 	workloads.Reclaim, workloads.FarUsers, workloads.Fragmenter, workloads.AttributeStores, workloads.CgroupForks, workloads.CgroupFull,
-	workloads.HugePages,
+	workloads.HugePages, workloads.HugetlbMappings, workloads.TaskMempolicy, workloads.TaskAffinity, workloads.PerfEvents, workloads.CgroupThreads,
+	workloads.KernelTables, workloads.TraceBuffers,
 }
 
 // lightLockUsers are those that neither fill memory nor keep any on a node.
 var lightLockUsers = []*agent.Workload{
 	workloads.LRUGen, workloads.CPURollback, workloads.CPUPartial, workloads.NetnsChurn, workloads.ModuleChurn, workloads.StaticKeys,
-	workloads.WorkqueueAttrs, workloads.NodeSysfs, workloads.KSMRun, workloads.PageTables,
+	workloads.WorkqueueAttrs, workloads.NodeSysfs, workloads.KSMRun, workloads.PageTables, workloads.TaskAffinity, workloads.PerfEvents,
+	workloads.KernelTables, workloads.TraceBuffers,
 }
 
 // crowdUsers are all that may run several times at once: none that is the only

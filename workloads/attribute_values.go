@@ -46,7 +46,7 @@ var switches = map[string]string{"0": "1", "1": "0", "Y": "N", "N": "Y", "true":
 var keptNames = []string{
 	"min_free_kbytes", "watermark_scale_factor", "percpu_pagelist_high_fraction", "stat_interval", "compaction_proactiveness", // vm-sysctls
 	"sleep_millisecs", "pages_to_scan", "min_ttl_ms", // ksm-run, lru-gen
-	"nr_hugepages", "nr_hugepages_mempolicy", // hugetlb-pool, and twice as many may be all memory
+	"nr_hugepages", "nr_hugepages_mempolicy", "nr_overcommit_hugepages", // hugetlb-pool, hugetlb-mappings, and twice as many may be all memory
 	"hugetlb_shm_group", "dscr", "dscr_default", "default_smp_affinity",
 }
 

@@ -19,11 +19,12 @@ import (
 var FarUsers = agent.Workloads.Register(&agent.Workload{
 	Name: "far-users",
 	Doc: "writes what makes far users of cpu_hotplug_lock and mem_hotplug_lock take them: padata's CPU masks, zswap's pools, the osnoise tracer, " +
+		"the CPUs that the network steers to, " +
 		"kmemleak's scan, soft offlining of a page of hot-added memory; what the kernel lacks is left out (feature users has them all)",
 	Touches: []string{
 		"kernel/padata.c:padata_set_cpumask", "mm/zswap.c:zswap_pool_create", "mm/zsmalloc.c", "kernel/trace/trace_osnoise.c",
 		"kernel/trace/trace.c:tracing_set_tracer", "mm/kmemleak.c:kmemleak_scan", "mm/memory-failure.c:soft_offline_page",
-		"drivers/base/memory.c:soft_offline_page_store", "crypto/pcrypt.c",
+		"drivers/base/memory.c:soft_offline_page_store", "crypto/pcrypt.c", "net/core/net-sysfs.c:store_rps_map", "net/core/net-sysfs.c", "net/core/sysctl_net_core.c:rps_sock_flow_sysctl",
 	},
 	Run: farUsers{tree: guest}.run,
 })
@@ -40,6 +41,11 @@ var farKnobs = []knob{
 	// osnoise_workload_start, osnoise_cpus_write -> cpus_read_lock, trace_types_lock, interface_lock (kernel/trace/trace_osnoise.c)
 	{"sys/kernel/tracing/current_tracer", []string{"osnoise", "timerlat", "nop"}},
 	{"sys/kernel/tracing/osnoise/cpus", []string{"0", "0-1", "1-3"}},
+	// store_rps_map -> rps_map_mutex, static_branch_inc -> cpus_read_lock (net/core/net-sysfs.c); rps_sock_flow_sysctl likewise (net/core/sysctl_net_core.c)
+	{"sys/class/net/*/queues/rx-*/rps_cpus", []string{"0", "1", "3"}},
+	{"sys/class/net/*/queues/rx-*/rps_flow_cnt", []string{"0", "32"}},
+	{"proc/sys/net/core/rps_sock_flow_entries", []string{"0", "64"}},
+	{"proc/sys/net/core/flow_limit_cpu_bitmap", []string{"0", "3"}},
 	// kmemleak_scan -> get_online_mems, scan_mutex (mm/kmemleak.c)
 	{"sys/kernel/debug/kmemleak", []string{"scan", "clear"}},
 }

@@ -40,7 +40,10 @@ type guestAgent struct {
 	stir      func(device string, entropy []byte) error
 	setClock  func(unix.Timespec) error
 	seq       atomic.Uint64
-	faulted   atomic.Bool // allocations of the kernel's were made to fail
+	faulted   atomic.Bool   // allocations of the kernel's were made to fail
+	block     atomic.Uint64 // bytes of a memory block; 0 as long as nobody asked
+
+	glances glances // at the tasks that are blocked
 
 	introduction func() agent.Hello // what there is to say of the guest, found out by the first call
 }
@@ -72,7 +75,7 @@ func (a *guestAgent) serve() string {
 	a.event(agent.EventHello, a.hello())
 	go a.beatPort()
 	go a.beatConsole()
-	go a.read(ended)
+	go a.read(agent.NewLineReader(a.port), ended)
 	return <-ended
 }
 
@@ -86,9 +89,11 @@ func (a *guestAgent) write(ended chan<- string) {
 	}
 }
 
-func (a *guestAgent) read(ended chan<- string) {
+// read reads up to a request, has another goroutine read on, and does the request
+// itself: what the host waits for doesn't have to wait for a thread to wake up on
+// another CPU.
+func (a *guestAgent) read(lines *agent.LineReader, ended chan<- string) {
 	defer a.note.guard(func(p any) { ended <- fmt.Sprint("panic of the reader: ", p) })
-	lines := agent.NewLineReader(a.port)
 	for {
 		line, err := lines.Next()
 		if errors.Is(err, agent.ErrLineTooLong) {
@@ -103,7 +108,9 @@ func (a *guestAgent) read(ended chan<- string) {
 		if json.Unmarshal(line, &request) != nil || request.ID == 0 || request.Method == "" {
 			continue
 		}
-		go a.answer(request)
+		go a.read(lines, ended)
+		a.answer(request)
+		return
 	}
 }
 

@@ -23,6 +23,15 @@ const blockedMax = 64
 // It is asked every few seconds of a storm, so it reads little: one line of each
 // process, and more only of those that have threads or are blocked.
 func (a *guestAgent) blocked() (any, error) {
+	look := &a.glances
+	if look.mu.TryLock() {
+		defer look.mu.Unlock()
+		defer look.end()
+	} else { // another one is at it, or has got stuck there
+		look = &glances{}
+		defer look.close()
+	}
+	look.begin()
 	processes, err := a.numbers("proc")
 	if err != nil {
 		return nil, err
@@ -32,12 +41,12 @@ func (a *guestAgent) blocked() (any, error) {
 	}
 	reply := agent.BlockedReply{Tasks: []agent.BlockedTask{}}
 	for _, pid := range processes {
-		for _, tid := range a.mayBlock(pid) {
-			text, err := os.ReadFile(a.tree.Path(taskFile(pid, tid, "status")))
+		for _, tid := range a.mayBlock(look, pid) {
+			text, err := a.tree.Peek(taskFile(pid, tid, "status"))
 			if err != nil { // it has ended
 				continue
 			}
-			task, blocked := parseStatus(string(text))
+			task, blocked := parseStatus(text)
 			if blocked && len(reply.Tasks) < blockedMax {
 				reply.Tasks = append(reply.Tasks, task)
 			}
@@ -47,8 +56,8 @@ func (a *guestAgent) blocked() (any, error) {
 }
 
 // mayBlock lists the threads of a process that seemed blocked a moment ago.
-func (a *guestAgent) mayBlock(pid int) []int {
-	state, threads := a.glance(taskFile(pid, pid, "stat"))
+func (a *guestAgent) mayBlock(look *glances, pid int) []int {
+	state, threads := a.glance(look, taskFile(pid, pid, "stat"))
 	if threads <= 1 {
 		if state != blockedState {
 			return nil
@@ -57,7 +66,7 @@ func (a *guestAgent) mayBlock(pid int) []int {
 	}
 	tids, _ := a.numbers(fmt.Sprintf("proc/%d/task", pid)) // it may have ended
 	return slices.DeleteFunc(tids, func(tid int) bool {
-		state, _ := a.glance(taskFile(pid, tid, "stat"))
+		state, _ := a.glance(look, taskFile(pid, tid, "stat"))
 		return state != blockedState
 	})
 }
@@ -88,12 +97,12 @@ func taskFile(pid, tid int, name string) string {
 const blockedState = "D"
 
 // glance reads a task's state and its process's number of threads off its stat.
-func (a *guestAgent) glance(file string) (state string, threads int) {
-	text, err := os.ReadFile(a.tree.Path(file))
+func (a *guestAgent) glance(look *glances, file string) (state string, threads int) {
+	text, err := look.read(a.tree.Path(file))
 	if err != nil { // it has ended
 		return "", 0
 	}
-	_, f := splitStat(string(text))
+	_, f := splitStat(text)
 	if len(f) < 18 {
 		return "", 0
 	}

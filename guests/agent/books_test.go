@@ -42,8 +42,8 @@ func booksTree(t *testing.T, more map[string]string) sysfs.Tree {
 	for link, to := range map[string]string{
 		system + "node/node0/cpu0": "../../cpu/cpu0", system + "node/node0/cpu1": "../../cpu/cpu1",
 		system + "node/node0/subsystem": "../../../../bus/node", system + "cpu/cpu0/node0": "../../node/node0",
-		"sys/bus/cpu/devices/cpu0": "../../../devices/system/cpu/cpu0", system + "memory/memory0/firmware_node": "../memory0",
-		slab + "plugstorm_1_1": "kmalloc-8",
+		"sys/bus/cpu/devices/cpu0": "../../../devices/system/cpu/cpu0",
+		slab + "plugstorm_1_1":     "kmalloc-8",
 	} {
 		if err := os.Symlink(to, filepath.Join(string(tree), link)); err != nil {
 			t.Fatal(err)
@@ -66,7 +66,7 @@ func TestBooks(t *testing.T) {
 		Dirs: []agent.BooksDir{
 			{Path: "bus/cpu/devices", Links: []string{"cpu0"}},
 			{Path: "devices/system/cpu/cpu0", Links: []string{"node0"}, Groups: []string{"topology"}},
-			{Path: "bus/memory/devices"}, {Path: "devices/system/memory/memory0", Firmware: "memory0"},
+			{Path: "bus/memory/devices"}, {Path: "devices/system/memory/memory0"},
 			{Path: "bus/node/devices"},
 			{Path: "devices/system/node/node0", Links: []string{"cpu0"}, Lost: []string{"cpu1"}},
 		},

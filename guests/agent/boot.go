@@ -26,7 +26,7 @@ var mounts = []mountPoint{
 }
 
 // cgroupControllers are those that the workloads use.
-var cgroupControllers = []string{"memory", "cpuset", "pids"}
+var cgroupControllers = []string{"memory", "cpuset", "pids", "cpu"}
 
 // mountAll mounts everything below root. What this kernel lacks is found out
 // later, by looking (see missing): the errors are for the console only.

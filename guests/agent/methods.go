@@ -61,7 +61,7 @@ func bare(f func(*guestAgent) (any, error)) method {
 // read isn't there.
 func (a *guestAgent) memory(p agent.MemoryParams) (agent.MemoryReply, error) {
 	none := agent.MemoryReply{}
-	size := a.tree.BlockBytes()
+	size := a.blockBytes()
 	if size == 0 {
 		return none, errors.New("this kernel has no memory hotplug")
 	}
@@ -89,6 +89,15 @@ func (a *guestAgent) memory(p agent.MemoryParams) (agent.MemoryReply, error) {
 	}
 	reply.Present = p.Size == 0 || uint64(len(reply.Blocks)) == last-first+1
 	return reply, nil
+}
+
+// blockBytes is the size of a memory block, which a kernel doesn't change; 0 without
+// memory hotplug.
+func (a *guestAgent) blockBytes() uint64 {
+	if a.block.Load() == 0 {
+		a.block.Store(a.tree.BlockBytes())
+	}
+	return a.block.Load()
 }
 
 // fewBlocks is of how many blocks each is tried rather than looked for: a

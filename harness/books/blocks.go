@@ -44,17 +44,23 @@ var BlocksPlugged = Invariants.Register(&Invariant{
 var BlocksBound = Invariants.Register(&Invariant{
 	Name:  "blocks-bound",
 	Title: "a memory block of a DIMM is bound to no ACPI device",
-	Doc: "where memory is plugged by ACPI each block of a DIMM has a link to the DIMM's device: without it no driver has the memory, and an eject " +
+	Doc: "where memory is plugged by ACPI there are links between each block of a DIMM and the DIMM's device: without them no driver has the memory, and an eject " +
 		"would take it away with nobody bringing it offline",
 	Source: "drivers/acpi/acpi_memhotplug.c acpi_memory_enable_device; drivers/acpi/glue.c acpi_bind_one",
 	check: func(p *picture, say complain) {
 		if p.sample.QEMU == nil || len(p.sample.Guest.ACPI) == 0 {
 			return
 		}
+		bound := map[int]bool{}
+		for _, d := range p.sample.Guest.ACPI {
+			for _, id := range links(d, "memory") {
+				bound[id] = true
+			}
+		}
 		size := p.sample.Guest.BlockBytes
 		for id, d := range p.blocks {
-			if block := (Range{uint64(id) * size, size}); block.touches(p.sample.QEMU.Memory) && d.Firmware == "" {
-				say("", strconv.Itoa(id), "memory%d is of a DIMM and has no link firmware_node", id)
+			if block := (Range{uint64(id) * size, size}); block.touches(p.sample.QEMU.Memory) && d.Firmware == "" && !bound[id] {
+				say("", strconv.Itoa(id), "memory%d is of a DIMM, and no ACPI device has a link to it", id)
 			}
 		}
 	},

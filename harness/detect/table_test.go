@@ -20,6 +20,7 @@ import (
 	"plugstorm/harness/history"
 	"plugstorm/harness/op"
 	"plugstorm/harness/report/jsondoc"
+	"plugstorm/harness/rules"
 	"plugstorm/harness/splat"
 	"plugstorm/harness/verdict"
 )
@@ -344,7 +345,7 @@ func TestReached(t *testing.T) {
 	reach := func(calls ...int64) *verdict.Reach {
 		r := &verdict.Reach{}
 		for i, n := range calls {
-			r.Functions = append(r.Functions, verdict.Reached{Place: focus.Place{File: "mm/a.c", Func: string(rune('f' + i))}, Calls: n})
+			r.Functions = append(r.Functions, verdict.Reached{Place: focus.Place{File: "mm/a.c", Func: string(rune('f' + i))}, Called: rules.Called{Calls: n}})
 		}
 		return r
 	}

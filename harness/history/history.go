@@ -39,7 +39,7 @@ const (
 	Silent     Type = "silent"      // Guest, Text: QEMU runs, and neither console nor agent show life
 	Stuck      Type = "stuck"       // Guest, Stuck, Text: tasks don't go on, and no time will change that
 	Wait       Type = "wait"        // Guest, Waited, Text: why; the guest was not started before, for it would have been one too many
-	Host       Type = "host"        // Guest, Starved: how the host has treated QEMU since the last such event; Private, Controller, ControllerCPU
+	Host       Type = "host"        // Guest, Starved: how the host has treated QEMU since the last such event; CPUs, Private, Controller, ControllerCPU
 	Workload   Type = "workload"    // Guest, Text: a workload ended by itself, or what it did
 	Zones      Type = "zones"       // Guest, Text: a zones.Report in JSON
 	Books      Type = "books"       // Guest, Text: a books.Report in JSON
@@ -77,6 +77,9 @@ type Event struct {
 	// Starved is the share of the time in which QEMU wanted a CPU of the host
 	// and got none, 0 to 1.
 	Starved float64 `json:"starved,omitempty"`
+
+	// CPUs is on how many CPUs of the host QEMU ran on average, in the same time.
+	CPUs float64 `json:"cpus,omitempty"`
 
 	Private int64         `json:"private_bytes,omitempty"` // memory of the host that QEMU has for itself alone
 	Waited  time.Duration `json:"waited_ns,omitempty"`     // for a seat in the pool

@@ -70,7 +70,7 @@ func everyType(t *testing.T) []history.Event {
 		{Type: history.Stuck, Guest: 1, Text: "they wait for each other", Stuck: &history.Tasks{PIDs: []int{7, 9}, For: time.Second, From: 10, To: 99}},
 		{Type: history.Snapshot, Guest: 1, Text: "thrown away: it is not what was saved"},
 		{Type: history.Wait, Guest: 1, Waited: time.Second, Text: "2 guests ran already"},
-		{Type: history.Host, Guest: 1, Starved: 0.25, Private: 1 << 30, Controller: 40 << 20, ControllerCPU: time.Second},
+		{Type: history.Host, Guest: 1, Starved: 0.25, CPUs: 1.5, Private: 1 << 30, Controller: 40 << 20, ControllerCPU: time.Second},
 		{Type: history.Workload, Guest: 1, Text: `{"name":"slab-storm","rounds":7}`},
 		{Type: history.Rules, Guest: 1, Rules: &history.RuleCheck{Widen: []rules.Widening{{Func: "kernfs_drain", Delay: time.Millisecond}}}},
 		{Type: history.Rules, Guest: 1, Rules: &history.RuleCheck{Status: &rules.Status{

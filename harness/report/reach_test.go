@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"plugstorm/harness/focus"
+	"plugstorm/harness/rules"
 	"plugstorm/harness/verdict"
 )
 
@@ -18,7 +19,7 @@ func reachOf(functions ...verdict.Reached) *verdict.Reach {
 
 // TestReachWarning: a run that isn't known to have run its patch says so.
 func TestReachWarning(t *testing.T) {
-	run, never, unknown := verdict.Reached{Calls: 1}, verdict.Reached{}, verdict.Reached{Why: "inlined"}
+	run, never, unknown := verdict.Reached{Called: rules.Called{Calls: 1}}, verdict.Reached{}, verdict.Reached{Called: rules.Called{Why: "inlined"}}
 	elsewhere := reachOf()
 	elsewhere.Elsewhere = []string{"mm/slab.h"}
 	for name, tt := range map[string]struct {
@@ -37,8 +38,8 @@ func TestReachWarning(t *testing.T) {
 
 func TestReachText(t *testing.T) {
 	place := func(name string) focus.Place { return focus.Place{File: "mm/a.c", Func: name} }
-	r := reachOf(verdict.Reached{Place: place("f"), Calls: 12}, verdict.Reached{Place: place("hot"), Calls: 10000, More: true},
-		verdict.Reached{Place: place("g")}, verdict.Reached{Place: place("h"), Why: "inlined"})
+	r := reachOf(verdict.Reached{Place: place("f"), Called: rules.Called{Calls: 12}}, verdict.Reached{Place: place("hot"), Called: rules.Called{Calls: 10000, More: true}},
+		verdict.Reached{Place: place("g")}, verdict.Reached{Place: place("h"), Called: rules.Called{Why: "inlined"}})
 	r.Silent, r.Elsewhere = 1, []string{"mm/a.h"}
 	var b strings.Builder
 	(&text{w: &b}).reach(r)

@@ -13,15 +13,16 @@ import (
 // number of calls: nobody knows how often that is, and a probe is dear.
 type Count struct {
 	Symbol string
-	Upto   int // calls
+	Upto   int    // calls
+	Source string // the comment above it: with `plugstorm images functions` the file that defines it
 }
 
 // MaxCount is how many calls are counted where nobody says otherwise: some tenths
 // of a second's worth of probes under TCG.
 const MaxCount = 10000
 
-// line is the count as a line of a rule file.
-func (c Count) line() string { return fmt.Sprintf("watch %s upto=%d\n", c.Symbol, c.Upto) }
+// Line is the count as a line of a rule file.
+func (c Count) Line() string { return fmt.Sprintf("watch %s upto=%d\n", c.Symbol, c.Upto) }
 
 // CountLines are the lines of a rule file that count calls of functions which the
 // set doesn't count already.
@@ -29,14 +30,14 @@ func (s *Set) CountLines(functions []string) string {
 	var b strings.Builder
 	for _, symbol := range functions {
 		if !slices.ContainsFunc(s.Counts, func(c Count) bool { return c.Symbol == symbol }) {
-			b.WriteString(Count{symbol, MaxCount}.line())
+			b.WriteString(Count{Symbol: symbol, Upto: MaxCount}.Line())
 		}
 	}
 	return b.String()
 }
 
 // parseWatch reads what follows "watch".
-func (s *Set) parseWatch(words []string) error {
+func (s *Set) parseWatch(words []string, source string) error {
 	f, rest, err := parseFunc(words)
 	if err != nil {
 		return err
@@ -50,6 +51,6 @@ func (s *Set) parseWatch(words []string) error {
 	if !ok || len(rest) > 1 || len(f.Buses) > 0 || bad != nil || upto < 1 {
 		return fmt.Errorf("%q: a watch is: watch FUNCTION [bus=NAME,...], or watch FUNCTION upto=CALLS", strings.Join(rest, " "))
 	}
-	s.Counts = append(s.Counts, Count{f.Symbol, upto})
+	s.Counts = append(s.Counts, Count{f.Symbol, upto, source})
 	return nil
 }

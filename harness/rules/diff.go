@@ -46,7 +46,7 @@ func Diff(a, b []Contract) []Change {
 		switch {
 		case x.Checked == 0 && y.Checked == 0:
 		case x.Checked == 0 || y.Checked == 0:
-			changes = append(changes, calledOnce(name, x, y))
+			changes = append(changes, calledOnce(name, x.Checked, y.Checked))
 		default:
 			changes = append(changes, locksDiffer(name, x, y)...)
 		}
@@ -90,14 +90,14 @@ func names[V any](a, b map[string]V) []string {
 }
 
 // calledOnce is the change of a function that was called in one table only.
-func calledOnce(name string, x, y Contract) Change {
-	seen := func(c Contract) Frequency {
-		if c.Checked > 0 {
+func calledOnce(name string, before, after int64) Change {
+	seen := func(calls int64) Frequency {
+		if calls > 0 {
 			return Seen
 		}
 		return Unknown
 	}
-	return Change{Func: name, Before: seen(x), After: seen(y), A: Counts{Calls: x.Checked}, B: Counts{Calls: y.Checked}, Chance: true}
+	return Change{Func: name, Before: seen(before), After: seen(after), A: Counts{Calls: before}, B: Counts{Calls: after}, Chance: true}
 }
 
 func locksDiffer(name string, x, y Contract) []Change {

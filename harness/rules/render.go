@@ -14,6 +14,7 @@ type Table struct {
 	Machine   string     `json:"machine"`
 	Kernel    string     `json:"kernel"`
 	Contracts []Contract `json:"contracts"`
+	Counts    []Counted  `json:"counts"` // in the order of the rule file
 	Rules     *Tally     `json:"rules"`
 	Bad       int        `json:"bad"` // lines of the guests' answers that could not be read
 }
@@ -39,6 +40,7 @@ func (t *Table) WriteText(w io.Writer) error {
 	if len(silent) > 0 {
 		p.f("\nnot called while lockdep was on, or not in this kernel: %s\n", strings.Join(silent, " "))
 	}
+	p.counts(t.Counts)
 	p.tally(t.Rules)
 	return p.err
 }

@@ -32,15 +32,16 @@ const (
 
 // Bounds, those of the module.
 const (
-	MaxText  = 64 << 10              // bytes of rules that one guest takes
-	MaxDelay = 10 * time.Millisecond // of a widening: interrupts are off meanwhile
-	maxName  = 63
-	maxFuncs = 160
-	maxRules = 256
-	maxTerms = 8
-	maxAlts  = 4
-	maxBuses = 2
-	maxLine  = 255 // bytes of a rule's terms
+	MaxText   = 256 << 10             // bytes of rules that one guest takes
+	MaxDelay  = 10 * time.Millisecond // of a widening: interrupts are off meanwhile
+	maxName   = 63
+	maxFuncs  = 160 // whose locks are looked at, or that are delayed
+	maxCounts = 4096
+	maxRules  = 256
+	maxTerms  = 8
+	maxAlts   = 4
+	maxBuses  = 2
+	maxLine   = 255 // bytes of a rule's terms
 )
 
 // A Set is rules as they were read from a file.
@@ -118,7 +119,7 @@ func (s *Set) line(line, source string) error {
 	words := strings.Fields(line)
 	switch words[0] {
 	case "watch":
-		return s.parseWatch(words[1:])
+		return s.parseWatch(words[1:], source)
 	case "widen":
 		if len(words) != 3 {
 			return fmt.Errorf("a widening is: widen FUNCTION MICROSECONDS")
@@ -290,11 +291,13 @@ func (s *Set) For(kernel, arch string, widen []Widening) (string, error) {
 		return "", blame.Errorf(blame.User, "leave some out", "%d rules about %d functions, %d bytes: the checker takes %d, %d and %d",
 			count, len(funcs), b.Len(), maxRules, maxFuncs, MaxText)
 	}
+	counts := 0
 	for _, c := range s.Counts {
 		// A function that more than counting is asked of mustn't be let go.
-		if line := c.line(); !funcs[c.Symbol] && len(funcs) < maxFuncs && b.Len()+len(line) <= MaxText {
+		if line := c.Line(); !funcs[c.Symbol] && counts < maxCounts && b.Len()+len(line) <= MaxText {
 			b.WriteString(line)
 			funcs[c.Symbol] = true
+			counts++
 		}
 	}
 	return b.String(), nil

@@ -145,11 +145,11 @@ func TestCountLines(t *testing.T) {
 	}
 	var b strings.Builder
 	b.WriteString("f: a(w)\n")
-	for i := range 200 {
+	for i := range 5000 {
 		fmt.Fprintf(&b, "watch f%d upto=1\n", i)
 	}
 	text, err := parse(t, b.String()).For("6.12", "x86_64", nil)
-	if lines := strings.Count(text, "\n"); err != nil || lines != 160 || !strings.HasPrefix(text, "f: a(w)\nwatch f0 upto=1\n") {
+	if lines := strings.Count(text, "\n"); err != nil || lines != 1+4096 || !strings.HasPrefix(text, "f: a(w)\nwatch f0 upto=1\n") {
 		t.Errorf("%d lines, %v", lines, err)
 	}
 }
@@ -172,14 +172,14 @@ func TestBounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, line := range []string{
-		"RULES_FUNCS\t160", "RULES_RULES\t256", "RULES_TERMS\t8", "RULES_ALTS\t4", "RULES_NAME\t64", "RULES_BUSES\t2",
-		"RULES_TEXT\t(64 << 10)", "RULES_DELAY\t10000", "RULES_LINE\t256",
+		"RULES_FUNCS\t160", "RULES_COUNTS\t4096", "RULES_RULES\t256", "RULES_TERMS\t8", "RULES_ALTS\t4", "RULES_NAME\t64", "RULES_BUSES\t2",
+		"RULES_TEXT\t(256 << 10)", "RULES_DELAY\t10000", "RULES_LINE\t256",
 	} {
 		if !strings.Contains(string(source), "#define "+line) {
 			t.Errorf("the module has no %q any more: change rules.go as well", line)
 		}
 	}
-	if rules.MaxText != 64<<10 || rules.MaxDelay != 10*time.Millisecond {
+	if rules.MaxText != 256<<10 || rules.MaxDelay != 10*time.Millisecond {
 		t.Error("and rules.go has other ones")
 	}
 }

@@ -19,7 +19,8 @@ const MaxAnswer = 1 << 20
 // Bounds on what is kept of an answer. They are above the module's own.
 const (
 	maxLocks   = 64   // of a function
-	maxAnswers = 1024 // functions, rules
+	maxAnswers = 1024 // contracts, rules
+	maxHits    = 8192 // functions
 )
 
 // A Status is what the module of one guest did, and what it saw. Counts are
@@ -118,7 +119,7 @@ func (s *Status) line(line string) bool {
 				f.Fail()
 			}
 		}
-		if !f.OK() || !plain(name) || !plain(h.Symbol) || !plain(h.Unavailable) || len(s.Funcs) == maxAnswers {
+		if !f.OK() || !plain(name) || !plain(h.Symbol) || !plain(h.Unavailable) || len(s.Funcs) == maxHits {
 			return false
 		}
 		s.Funcs = append(s.Funcs, h)

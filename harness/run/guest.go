@@ -48,8 +48,12 @@ func lost(p blame.Party, next, format string, args ...any) error {
 }
 
 // bootLimit bounds a boot, in multiples of the machine's reference: nothing
-// is known of this guest's slowness yet, so it is generous.
-const bootLimit = 20
+// is known of this guest's slowness yet, so it is generous. What QEMU waits for a
+// CPU comes on top, up to bootStarved times the limit in all.
+const (
+	bootLimit   = 20
+	bootStarved = 8
+)
 
 // A guest is one guest of a run.
 type guest struct {
@@ -152,8 +156,10 @@ func autoOnline(args []string) bool {
 
 // boot waits for the guest's agent.
 func (g *guest) boot() error {
-	ctx, cancel := context.WithTimeout(g.ctx, bootLimit*g.cfg.Machine.BootReference)
+	limit := bootLimit * g.cfg.Machine.BootReference
+	ctx, cancel := context.WithTimeout(g.ctx, bootStarved*limit)
 	defer cancel()
+	g.side.Go(func() { g.awaitShare(ctx, limit, cancel) })
 	if g.hello != nil {
 		g.up(ctx, *g.hello)
 		return nil
@@ -167,13 +173,33 @@ func (g *guest) boot() error {
 			return cause // a panic while booting, or QEMU's end: recorded already
 		}
 		err := lost(blame.Harness, "read "+filepath.Join(g.vm.Spec.Dir, vm.ConsoleLog)+": has this kernel an initramfs, this console and virtio-serial or a second serial line?",
-			"the kernel did not bring up our agent within %s", bootLimit*g.cfg.Machine.BootReference)
+			"the kernel did not bring up our agent within %s", limit)
 		g.inspect("lqw")
 		g.blame(err)
 		return err
 	}
 	g.up(ctx, hello)
 	return nil
+}
+
+// awaitShare calls spent when QEMU has had so much time since its start: what it waited
+// for a CPU doesn't count. It returns then, or when ctx ends.
+func (g *guest) awaitShare(ctx context.Context, limit time.Duration, spent func()) {
+	for {
+		left := limit - shareOf(time.Since(g.vm.Started), g.vm.HostTime())
+		if left <= 0 {
+			spent()
+			return
+		}
+		if !op.Pause(ctx, max(left, time.Second)) {
+			return
+		}
+	}
+}
+
+// shareOf is how much of a time since QEMU's start it had what it wanted of the CPUs.
+func shareOf(passed time.Duration, host vm.HostTime) time.Duration {
+	return time.Duration((1 - host.Starved(vm.HostTime{})) * float64(passed))
 }
 
 // up brings a guest whose agent has introduced itself to where its storm can

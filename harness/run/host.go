@@ -21,21 +21,24 @@ const hostEvery = 5 * time.Second
 func (g *guest) watchHost() {
 	ticker := time.NewTicker(hostEvery)
 	defer ticker.Stop()
-	last := g.vm.HostTime()
+	last, since := g.vm.HostTime(), time.Now()
 	for {
 		select {
 		case <-g.vm.Ended(): // not with the storm: what is said after it is about time, too
 			return
 		case <-ticker.C:
 		}
-		now := g.vm.HostTime()
+		now, at := g.vm.HostTime(), time.Now()
 		starved := now.Starved(last)
 		g.vm.NoteStarved(starved)
 		private := g.vm.Private()
 		g.fares(now, starved, private)
 		memory, cpu := ourselves()
-		g.history.Add(history.Event{Type: history.Host, Guest: g.number, Starved: starved, Private: private, Controller: memory, ControllerCPU: cpu})
-		last = now
+		g.history.AddAt(at, history.Event{
+			Type: history.Host, Guest: g.number, Starved: starved, CPUs: now.CPUs(last, at.Sub(since)), Private: private,
+			Controller: memory, ControllerCPU: cpu,
+		})
+		last, since = now, at
 	}
 }
 

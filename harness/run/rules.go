@@ -19,8 +19,9 @@ import (
 const LocksFile = "locks.txt"
 
 const (
-	loadRulesLimit = 10 * time.Second // to load the checker and set all of its probes; stretched
-	readRulesLimit = 5 * time.Second  // for each of its two answers; stretched
+	loadRulesLimit = 10 * time.Second      // to load the checker and set all of its probes; stretched
+	countLimit     = 30 * time.Millisecond // more for each function that is only counted: there may be thousands
+	readRulesLimit = 5 * time.Second       // for each of its two answers; stretched
 )
 
 // loadRules has the guest's kernel check the run's rules. A kernel that can't
@@ -58,7 +59,7 @@ func (g *guest) installRules(hello agent.Hello, widen []rules.Widening) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(g.ctx, g.vm.Deadline(loadRulesLimit))
+	ctx, cancel := context.WithTimeout(g.ctx, g.vm.Deadline(loadRulesLimit+time.Duration(len(g.rules.Counts))*countLimit))
 	defer cancel()
 	if err := g.vm.Agent.Call(ctx, agent.MethodLoadModule, agent.ModuleParams{Name: rules.Module}, nil); err != nil {
 		return err

@@ -71,7 +71,9 @@ type ratioJSON struct {
 	Part    string   `json:"part"`
 	Machine string   `json:"machine"`
 	Of      string   `json:"of"`
+	OfSize  int      `json:"of_size"`
 	By      string   `json:"by"`
+	BySize  int      `json:"by_size"`
 	Ratio   statJSON `json:"ratio"`
 }
 
@@ -86,7 +88,7 @@ func WriteJSON(w io.Writer, t *Table, host Host, dir string) error {
 		out.Rows = append(out.Rows, row)
 	}
 	for _, r := range t.Ratios {
-		out.Ratios = append(out.Ratios, ratioJSON{r.Part.Name, r.Machine, r.Ratio.Of, r.Ratio.By, statJSON(r.Stat)})
+		out.Ratios = append(out.Ratios, ratioJSON{r.Part.Name, r.Machine, r.Of.What, r.Of.Size, r.By.What, r.By.Size, statJSON(r.Stat)})
 	}
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
@@ -168,7 +170,7 @@ func head(p *Part) []string {
 
 // label is the measure's name without its unit.
 func (m Measure) label() string {
-	for _, unit := range []string{"_per_s", "_s", "_mib"} {
+	for _, unit := range []string{"_per_s", "_s", "_ms", "_mib"} {
 		if name, ok := strings.CutSuffix(m.Name, unit); ok {
 			return name
 		}
@@ -221,7 +223,15 @@ func short(v float64) string {
 }
 
 func (r RatioRow) String() string {
-	return fmt.Sprintf("%s: %s / %s = %s", orDash(r.Machine), r.Ratio.Of, r.Ratio.By, r.Stat)
+	return fmt.Sprintf("%s: %s / %s = %s", orDash(r.Machine), r.Of.in(r.Part), r.By.in(r.Part), r.Stat)
+}
+
+// in names a way for people.
+func (w Way) in(p *Part) string {
+	if p.Size == "" {
+		return w.What
+	}
+	return fmt.Sprintf("%s, %s %d", w.What, p.Size, w.Size)
 }
 
 func (h Host) String() string {

@@ -43,13 +43,14 @@ type Part struct {
 	What     []string
 	Measures []Measure // the first one is what ratios are of
 	Ratios   []Ratio
+	Growth   bool // each size is compared with the least one, too
 }
 
 // A Measure is something that is measured, with its unit.
 type Measure struct{ Name, Unit, Doc string }
 
 // A Ratio compares two ways: the median over repetitions of Of's first measure
-// by By's in the same repetition.
+// by By's in the same repetition, of one size.
 type Ratio struct{ Of, By string }
 
 // The ways in which something is measured.
@@ -61,10 +62,17 @@ const (
 	BareLoop      = "bare QMP loop"
 	Paced         = "plugstorm, pace"
 	Stormed       = "plugstorm, storm"
+	BareTogether  = "bare QMP loops"
 	Together      = "plugstorm, storm, --vms"
 	TogetherPaced = "plugstorm, pace, --vms"
 	Guest         = "guest"
 	Judge         = "plugstorm judge"
+)
+
+// Measures of several parts.
+var (
+	cpus            = Measure{"cpus", "", "CPUs of the host that one guest's QEMU ran on"}
+	controllerPerOp = Measure{"controller_ms", "ms", "CPU time of the controller by the ops that were done"}
 )
 
 // Parts are all parts, in the order in which they are measured.
@@ -78,13 +86,15 @@ var Parts = []Part{
 	{
 		Name: "cycles", Doc: "DIMM add+remove cycles, by QMP alone and by plugstorm",
 		What:     []string{BareLoop, Paced, Stormed},
-		Measures: []Measure{{"units_per_s", "1/s", "memory that went in and out again, in units of a DIMM: the bare loop's has one, a storm's up to four"}, {"cycles_per_s", "1/s", "DIMMs that went in and out again"}, {"ops_per_s", "1/s", "ops that were done, of any kind"}},
+		Measures: []Measure{{"units_per_s", "1/s", "memory that went in and out, half of it for each way, in units of a DIMM: the bare loop's has one, a storm's up to four"}, {"cycles_per_s", "1/s", "DIMMs that went in and out, half of one for each way"}, {"ops_per_s", "1/s", "ops that were done, of any kind"}, cpus, controllerPerOp},
 		Ratios:   []Ratio{{Paced, BareLoop}, {Stormed, BareLoop}},
 	},
 	{
-		Name: "guests", Doc: "a suite on several guests at once, under one controller", Size: "guests",
-		What:     []string{Together, TogetherPaced},
-		Measures: []Measure{{"ops_per_s", "1/s", "ops that were done, all guests together"}, {"start_s", "s", "until the last guest's first op"}, {"qemu_mib", "MiB", "resident memory of one QEMU, the mean of the most of each"}, {"private_mib", "MiB", "of which nobody else has it"}, {"controller_mib", "MiB", "resident memory of the controller, at most"}},
+		Name: "guests", Doc: "several guests at once: bare QMP loops, and a suite under one controller", Size: "guests",
+		What:     []string{BareTogether, TogetherPaced, Together},
+		Measures: []Measure{{"ops_per_s", "1/s", "ops that were done, all guests together, in the time in which all of them were at it; in all of the time if there was none"}, cpus, {"start_s", "s", "until the last guest's first op"}, {"qemu_mib", "MiB", "resident memory of one QEMU, the mean of the most of each"}, {"private_mib", "MiB", "of which nobody else has it"}, {"controller_mib", "MiB", "resident memory of the controller, at most"}, controllerPerOp},
+		Ratios:   []Ratio{{TogetherPaced, BareTogether}},
+		Growth:   true,
 	},
 	{
 		Name: "slots", Doc: "DIMM slots, all but one of them full", Size: "slots",

@@ -40,12 +40,15 @@ func TestTable(t *testing.T) {
 	if want := (speed.Stat{N: 3, Median: 7, Min: 6, Max: 60}); cold.What != speed.Cold || cold.Stats["start_s"] != want {
 		t.Errorf("%+v, want %+v", cold, want)
 	}
-	if len(table.Rows) != 8 || len(table.Ratios) != 1 {
+	if len(table.Rows) != 8 || len(table.Ratios) != 2 {
 		t.Fatalf("%d rows, ratios %+v", len(table.Rows), table.Ratios)
 	}
 	r := table.Ratios[0]
 	if r.Machine != "x86_64" || r.Stat.N != 3 || r.Stat.Min != 12 || r.Stat.Median != 14 || r.Stat.Max != 15 {
 		t.Errorf("the ratio is %+v: it compares what was measured in one repetition", r)
+	}
+	if g := table.Ratios[1]; g.Of != (speed.Way{What: speed.Together, Size: 2}) || g.By.Size != 1 || g.Stat.Median != 1.9 {
+		t.Errorf("two guests against one: %+v", g)
 	}
 	if table.Complete() || !speed.NewTable(measured()[:8]).Complete() || speed.NewTable(nil).Complete() {
 		t.Error("complete is what has samples and no failed one; what can't be is no failure")
@@ -59,7 +62,7 @@ func TestOutput(t *testing.T) {
 	if err := speed.WriteText(&text, table, host); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"7.00 (6.00-60.0)", "0, 1 failed: no | memory", "a defect", "= 14.0 (12.0-15.0)", "QEMU 10.0.2;", "load 9.5, CPU pressure 80 % at the end"} {
+	for _, want := range []string{"7.00 (6.00-60.0)", "0, 1 failed: no | memory", "a defect", "= 14.0 (12.0-15.0)", speed.Together + ", guests 2 / " + speed.Together + ", guests 1 = 1.90", "QEMU 10.0.2;", "load 9.5, CPU pressure 80 % at the end"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is not in\n%s", want, &text)
 		}
@@ -74,9 +77,12 @@ func TestOutput(t *testing.T) {
 			What     string
 			Measures map[string]struct{ Median float64 }
 		}
-		Ratios []struct{ Of, By string }
+		Ratios []struct {
+			Of, By string
+			OfSize int `json:"of_size"`
+		}
 	}
-	if err := json.Unmarshal(doc.Bytes(), &out); err != nil || out.Version != speed.JSONVersion || out.Complete || len(out.Rows) != 8 || out.Rows[0].Measures["start_s"].Median != 7 || out.Ratios[0].By != speed.Snapshot {
+	if err := json.Unmarshal(doc.Bytes(), &out); err != nil || out.Version != speed.JSONVersion || out.Complete || len(out.Rows) != 8 || out.Rows[0].Measures["start_s"].Median != 7 || out.Ratios[0].By != speed.Snapshot || out.Ratios[1].OfSize != 2 {
 		t.Errorf("%v %+v", err, out)
 	}
 	sections := speed.Sections(table, host, time.Unix(0, 0))

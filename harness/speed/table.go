@@ -27,8 +27,14 @@ type Stat struct {
 type RatioRow struct {
 	Part    *Part
 	Machine string
-	Ratio   Ratio
+	Of, By  Way
 	Stat    Stat // of the quotients, one a repetition
+}
+
+// A Way is what a row is about, apart from its machine.
+type Way struct {
+	What string
+	Size int // 0 where nothing grows
 }
 
 // A Table is what a benchmark has measured so far.
@@ -48,15 +54,34 @@ func NewTable(samples []Sample) *Table {
 				t.Rows = append(t.Rows, newRow(p, s, samples))
 			}
 		}
-		for _, machine := range machines(p.Name, samples) {
-			for _, r := range p.Ratios {
-				if q := quotients(p, machine, r, samples); len(q) > 0 {
-					t.Ratios = append(t.Ratios, RatioRow{p, machine, r, stat(q)})
+		for _, machine := range distinct(p.Name, samples, func(s Sample) string { return s.Machine }) {
+			for _, c := range comparisons(p, samples) {
+				if q := quotients(p, machine, c[0], c[1], samples); len(q) > 0 {
+					t.Ratios = append(t.Ratios, RatioRow{p, machine, c[0], c[1], stat(q)})
 				}
 			}
 		}
 	}
 	return t
+}
+
+// comparisons lists what is to be compared in a part: of, by.
+func comparisons(p *Part, samples []Sample) [][2]Way {
+	var all [][2]Way
+	sizes := slices.Sorted(slices.Values(distinct(p.Name, samples, func(s Sample) int { return s.Size })))
+	for _, r := range p.Ratios {
+		for _, size := range sizes {
+			all = append(all, [2]Way{{r.Of, size}, {r.By, size}})
+		}
+	}
+	if p.Growth {
+		for _, what := range p.What {
+			for _, size := range sizes[1:] {
+				all = append(all, [2]Way{{what, size}, {what, sizes[0]}})
+			}
+		}
+	}
+	return all
 }
 
 // Complete reports whether nothing failed, and something was measured.
@@ -107,35 +132,32 @@ func stat(list []float64) Stat {
 	return Stat{len(list), list[len(list)/2], list[0], list[len(list)-1]}
 }
 
-// machines lists those of a part, in the order of the samples.
-func machines(part string, samples []Sample) []string {
-	var all []string
+// distinct lists what the samples of a part have in common with no earlier one.
+func distinct[T comparable](part string, samples []Sample, of func(Sample) T) []T {
+	var all []T
 	for _, s := range samples {
-		if s.Part == part && !slices.Contains(all, s.Machine) {
-			all = append(all, s.Machine)
+		if s.Part == part && !slices.Contains(all, of(s)) {
+			all = append(all, of(s))
 		}
 	}
 	return all
 }
 
-// quotients are those of a ratio, one for each repetition that has both.
-func quotients(p *Part, machine string, r Ratio, samples []Sample) []float64 {
-	value := func(what string, rep int) float64 {
+// quotients are those of one way by another one, one for each repetition that has
+// both.
+func quotients(p *Part, machine string, of, by Way, samples []Sample) []float64 {
+	value := func(w Way, rep int) float64 {
 		for _, s := range samples {
-			if s.Part == p.Name && s.Machine == machine && s.What == what && s.Rep == rep {
+			if s.Part == p.Name && s.Machine == machine && s.Rep == rep && (Way{s.What, s.Size}) == w {
 				return s.Values[p.Measures[0].Name]
 			}
 		}
 		return 0
 	}
 	var all []float64
-	for _, s := range samples {
-		if s.Part != p.Name || s.Machine != machine || s.What != r.Of {
-			continue
-		}
-		of, by := value(r.Of, s.Rep), value(r.By, s.Rep)
-		if of > 0 && by > 0 {
-			all = append(all, of/by)
+	for _, rep := range distinct(p.Name, samples, func(s Sample) int { return s.Rep }) {
+		if a, b := value(of, rep), value(by, rep); a > 0 && b > 0 {
+			all = append(all, a/b)
 		}
 	}
 	return all

@@ -3,7 +3,6 @@
 package verdict
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
@@ -22,21 +21,8 @@ type Reach struct {
 // A Reached is one changed function and its calls in all guests that told.
 type Reached struct {
 	focus.Place
-	Calls int64  `json:"calls"`          // since the guests' rules were loaded: those of boot don't count
-	More  bool   `json:"more,omitempty"` // there were more: see rules.Count
-	Why   string `json:"why,omitempty"`  // why nobody knows whether it was called; "" if somebody does
+	rules.Called
 }
-
-// Why nothing is known of a function.
-const (
-	whyNobodyTold = "no guest said what it called"
-	whyNoRoom     = "the checker had no room for it"
-	whyInlined    = "not in this kernel, or inlined wherever it is called"
-)
-
-// enoent is what register_kprobe() answers for a name that the kernel doesn't have
-// (include/uapi/asm-generic/errno-base.h ENOENT).
-const enoent = "2"
 
 // Run is how many of the functions were called.
 func (r *Reach) Run() int { return r.count(func(f Reached) bool { return f.Calls > 0 }) }
@@ -74,32 +60,9 @@ func (j *judge) reach() *Reach {
 			r.Elsewhere = append(r.Elsewhere, place.File)
 			continue
 		}
-		r.Functions = append(r.Functions, reached(place, answers))
+		r.Functions = append(r.Functions, Reached{place, rules.CallsOf(place.Func, answers)})
 	}
 	return r
-}
-
-// reached adds up what several guests say of a function.
-func reached(place focus.Place, answers []*rules.Status) Reached {
-	f := Reached{Place: place, Why: whyNobodyTold}
-	counted := false
-	for _, s := range answers {
-		i := slices.IndexFunc(s.Funcs, func(h rules.Hits) bool { return h.Func == place.Func })
-		switch {
-		case counted && i < 0:
-		case i < 0:
-			f.Why = whyNoRoom
-		case s.Funcs[i].Unavailable == "":
-			// A call that came while another one was looked at was one all the same.
-			f.Calls, f.More, f.Why, counted = f.Calls+s.Funcs[i].Hits+s.Funcs[i].Missed, f.More || s.Funcs[i].Spent, "", true
-		case counted:
-		case s.Funcs[i].Unavailable == enoent:
-			f.Why = whyInlined
-		default:
-			f.Why = fmt.Sprintf("the kernel takes no probe there (error %s)", s.Funcs[i].Unavailable)
-		}
-	}
-	return f
 }
 
 // joinReach adds up what several parts of a run called.
@@ -126,8 +89,7 @@ func joinReach(parts []Part) *Reach {
 // add adds another part's calls of the function.
 func (f *Reached) add(r *Reach) {
 	i := slices.IndexFunc(r.Functions, func(o Reached) bool { return o.Place == f.Place })
-	if i < 0 || r.Functions[i].Why != "" {
-		return
+	if i >= 0 {
+		f.Add(r.Functions[i].Called)
 	}
-	f.Calls, f.More, f.Why = f.Calls+r.Functions[i].Calls, f.More || r.Functions[i].More, ""
 }

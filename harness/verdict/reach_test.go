@@ -29,21 +29,21 @@ func TestReach(t *testing.T) {
 		"called and not": {
 			[]focus.Place{f, g, {File: "mm/b.h"}},
 			[]*history.RuleCheck{status(rules.Hits{Func: "f", Hits: 1, Missed: 1}, rules.Hits{Func: "g"}), nil, status(rules.Hits{Func: "f", Hits: 10000, Spent: true}, rules.Hits{Func: "g"})},
-			&verdict.Reach{Functions: []verdict.Reached{{Place: f, Calls: 10002, More: true}, {Place: g}}, Elsewhere: []string{"mm/b.h"}, Told: 2, Silent: 1},
+			&verdict.Reach{Functions: []verdict.Reached{{Place: f, Called: rules.Called{Calls: 10002, More: true}}, {Place: g}}, Elsewhere: []string{"mm/b.h"}, Told: 2, Silent: 1},
 		},
 		"nobody told": {
 			[]focus.Place{f}, []*history.RuleCheck{nil, {Why: "no modules"}},
-			&verdict.Reach{Functions: []verdict.Reached{{Place: f, Why: "no guest said what it called"}}, Silent: 2},
+			&verdict.Reach{Functions: []verdict.Reached{{Place: f, Called: rules.Called{Why: "no guest said what it called"}}}, Silent: 2},
 		},
 		"can't be seen": {
 			[]focus.Place{f, g}, []*history.RuleCheck{status(rules.Hits{Func: "f", Unavailable: "2"}, rules.Hits{Func: "g", Unavailable: "22"})},
 			&verdict.Reach{Functions: []verdict.Reached{
-				{Place: f, Why: "not in this kernel, or inlined wherever it is called"}, {Place: g, Why: "the kernel takes no probe there (error 22)"},
+				{Place: f, Called: rules.Called{Why: "not in this kernel, or inlined wherever it is called"}}, {Place: g, Called: rules.Called{Why: "the kernel takes no probe there (error 22)"}},
 			}, Told: 1},
 		},
 		"no room in one guest": {
 			[]focus.Place{f, g}, []*history.RuleCheck{status(), status(rules.Hits{Func: "f", Hits: 1}), status()},
-			&verdict.Reach{Functions: []verdict.Reached{{Place: f, Calls: 1}, {Place: g, Why: "the checker had no room for it"}}, Told: 3},
+			&verdict.Reach{Functions: []verdict.Reached{{Place: f, Called: rules.Called{Calls: 1}}, {Place: g, Called: rules.Called{Why: "the checker had no room for it"}}}, Told: 3},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,11 +72,11 @@ func TestJoinReach(t *testing.T) {
 		v.Reach = r
 		return verdict.Part{Slot: 1, Verdict: v}
 	}
-	unknown := &verdict.Reach{Functions: []verdict.Reached{{Place: f, Why: "no"}}, Silent: 1}
+	unknown := &verdict.Reach{Functions: []verdict.Reached{{Place: f, Called: rules.Called{Why: "no"}}}, Silent: 1}
 	never := &verdict.Reach{Functions: []verdict.Reached{{Place: f}}, Told: 2}
-	run := &verdict.Reach{Functions: []verdict.Reached{{Place: f, Calls: 3}}, Told: 1}
+	run := &verdict.Reach{Functions: []verdict.Reached{{Place: f, Called: rules.Called{Calls: 3}}}, Told: 1}
 	got := verdict.Join([]verdict.Part{part(unknown), part(nil), part(never), part(run)}).Reach
-	want := &verdict.Reach{Functions: []verdict.Reached{{Place: f, Calls: 3}}, Told: 3, Silent: 1}
+	want := &verdict.Reach{Functions: []verdict.Reached{{Place: f, Called: rules.Called{Calls: 3}}}, Told: 3, Silent: 1}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

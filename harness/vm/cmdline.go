@@ -51,7 +51,7 @@ func arguments(s *Spec, backend string) []string {
 		"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 		"-nic", "none",
 		"-name", "plugstorm-" + m.Name,
-		"-machine", m.Type,
+		"-machine", strings.TrimSuffix(m.Type+","+m.TypeOn[s.Accel], ","),
 		"-accel", accelArg(s.Accel),
 		"-cpu", m.CPU[s.Accel],
 		"-smp", fmt.Sprintf(m.VCPU.SMP, m.VCPU.Max),

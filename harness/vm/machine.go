@@ -29,6 +29,7 @@ type Machine struct {
 	QEMU       string           // the emulator's binary, found in $PATH
 	Package    string           // the Debian package that holds it
 	Type       string           // value of -machine, accelerator apart
+	TypeOn     map[Accel]string // what it says more on an accelerator, behind a comma
 	CPU        map[Accel]string // value of -cpu
 	KVMOn      string           // host GOARCH that can run it under KVM
 	Devices    []string         // further arguments: consoles' devices, in pairs as QEMU takes them

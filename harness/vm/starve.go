@@ -25,6 +25,14 @@ func (t HostTime) Starved(since HostTime) float64 {
 	return float64(waited) / float64(ran+waited)
 }
 
+// CPUs is on how many CPUs QEMU ran on average in the time since an earlier reading.
+func (t HostTime) CPUs(since HostTime, passed time.Duration) float64 {
+	if passed <= 0 || t.Ran < since.Ran {
+		return 0
+	}
+	return float64(t.Ran-since.Ran) / float64(passed)
+}
+
 // HostTime reads how QEMU has fared, over all its threads that live. It is
 // zero where the host's kernel doesn't tell
 // (Documentation/scheduler/sched-stats.rst, /proc/<pid>/schedstat).

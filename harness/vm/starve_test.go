@@ -30,6 +30,23 @@ func TestStarved(t *testing.T) {
 	}
 }
 
+func TestCPUs(t *testing.T) {
+	since := HostTime{Ran: 2 * time.Second}
+	for _, tt := range []struct {
+		ran, passed time.Duration
+		want        float64
+	}{
+		{5 * time.Second, 2 * time.Second, 1.5},
+		{2 * time.Second, time.Second, 0},
+		{time.Second, time.Second, 0}, // a thread has taken its time along
+		{5 * time.Second, 0, 0},
+	} {
+		if got := (HostTime{Ran: tt.ran}).CPUs(since, tt.passed); got != tt.want {
+			t.Errorf("%s in %s is %v CPUs, want %v", tt.ran-since.Ran, tt.passed, got, tt.want)
+		}
+	}
+}
+
 // TestHostTime reads what this kernel says of a process that works.
 func TestHostTime(t *testing.T) {
 	if _, err := os.Stat("/proc/self/schedstat"); err != nil {

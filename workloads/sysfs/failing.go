@@ -136,7 +136,7 @@ func OnOwnThread(f func()) {
 // writeFailing opens everything first, so that only the write itself is
 // counted. The caller's goroutine is locked to its thread.
 func writeFailing(ctx context.Context, counter, path, value string, nth int) (failed bool, err error) {
-	fd, err := openWrite(path)
+	fd, err := openFile(path, unix.O_WRONLY)
 	if err != nil {
 		return false, &fs.PathError{Op: "open", Path: path, Err: err}
 	}

@@ -7,12 +7,16 @@ package sysfs
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Tree is the directory that holds "sys" and "proc": "/" in the guest, a
@@ -30,6 +34,34 @@ func (t Tree) Text(elements ...string) (string, error) {
 	return strings.TrimRight(string(data), "\n"), err
 }
 
+// peekBytes is more than an attribute has, or a file of one process or task.
+const peekBytes = 4096
+
+// Peek is Text for who looks again and again while something else is tested: it
+// opens, reads and closes. os.ReadFile has Go's poller look at the file as well,
+// which takes twice as many system calls, and waits on an attribute's kernfs node.
+func (t Tree) Peek(elements ...string) (string, error) {
+	path := t.Path(elements...)
+	fd, err := openFile(path, unix.O_RDONLY)
+	if err != nil {
+		return "", &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	var text []byte
+	for buffer := make([]byte, peekBytes); ; {
+		n, err := unix.Read(fd, buffer)
+		switch {
+		case errors.Is(err, unix.EINTR): // a preemption by Go's runtime
+		case err != nil:
+			return "", &fs.PathError{Op: "read", Path: path, Err: err}
+		case n == 0:
+			return strings.TrimRight(string(text), "\n"), nil
+		default:
+			text = append(text, buffer[:n]...)
+		}
+	}
+}
+
 // A Block is a memory block device.
 type Block struct {
 	ID    uint64
@@ -43,7 +75,7 @@ func blockDir(id uint64) string { return memoryDir + "/memory" + strconv.FormatU
 
 // BlockBytes is the size of a memory block, 0 without memory hotplug.
 func (t Tree) BlockBytes() uint64 {
-	text, err := t.Text(memoryDir, "block_size_bytes")
+	text, err := t.Peek(memoryDir, "block_size_bytes")
 	if err != nil {
 		return 0
 	}
@@ -78,7 +110,7 @@ func (t Tree) BlockIDs() ([]uint64, error) {
 // on the way of every DIMM, and reading valid_zones of a block whose node is just
 // being brought up is a race of its own (seen in 6.12), for workloads to look for.
 // A block that is removed meanwhile is an error (ENOENT or ENODEV).
-func (t Tree) BlockState(id uint64) (string, error) { return t.Text(blockDir(id), "state") }
+func (t Tree) BlockState(id uint64) (string, error) { return t.Peek(blockDir(id), "state") }
 
 // BlockBound reports whether a block is bound to a device of the firmware's.
 func (t Tree) BlockBound(id uint64) bool {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -164,5 +165,26 @@ func TestSetCPUAndBlockWriteTheirFiles(t *testing.T) {
 		if got, err := os.ReadFile(path); err != nil || string(got) != want {
 			t.Errorf("%s holds %q, %v", path, got, err)
 		}
+	}
+}
+
+// TestPeek: it reads what Text reads, and says what isn't there.
+func TestPeek(t *testing.T) {
+	tree := Tree(t.TempDir())
+	long := strings.Repeat("x", 2*peekBytes)
+	for name, content := range map[string]string{"state": "online\n", "empty": "", "long": long} {
+		if err := os.WriteFile(tree.Path(name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		want, _ := tree.Text(name)
+		if got, err := tree.Peek(name); got != want || err != nil {
+			t.Errorf("%s: %d bytes, %v, want %d", name, len(got), err, len(want))
+		}
+	}
+	if _, err := tree.Peek("gone"); !errors.Is(err, unix.ENOENT) {
+		t.Errorf("what isn't there: %v", err)
+	}
+	if _, err := tree.Peek("."); !errors.Is(err, unix.EISDIR) {
+		t.Errorf("a directory: %v", err)
 	}
 }

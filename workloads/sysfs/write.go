@@ -35,7 +35,7 @@ const nudgeEvery = 20 * time.Millisecond
 func Write(ctx context.Context, path, value string) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	fd, err := openWrite(path)
+	fd, err := openFile(path, unix.O_WRONLY)
 	if err != nil {
 		return &fs.PathError{Op: "open", Path: path, Err: err}
 	}
@@ -54,9 +54,10 @@ func Write(ctx context.Context, path, value string) error {
 	}
 }
 
-func openWrite(path string) (int, error) {
+// openFile opens a file past Go's poller, to be read or written as flags says.
+func openFile(path string, flags int) (int, error) {
 	for {
-		fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+		fd, err := unix.Open(path, flags|unix.O_CLOEXEC, 0)
 		if !errors.Is(err, unix.EINTR) {
 			return fd, err
 		}

@@ -129,7 +129,7 @@ func (a *app) benchSpeed(ctx context.Context, f *speedFlags) error {
 		return err
 	}
 	defer p.tidy()
-	b := &speedBench{app: a, flags: f, dir: p.dir, command: runOurselves}
+	b := &speedBench{app: a, flags: f, dir: p.dir, command: runOurselves, backend: vm.QEMU}
 	b.host.Start = hostBusiness()
 	for _, m := range chosen {
 		if err := b.prepare(ctx, m); err != nil {

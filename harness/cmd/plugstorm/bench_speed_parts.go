@@ -73,7 +73,7 @@ func (b *speedBench) bareGuest(ctx context.Context, spec vm.Spec, s speed.Sample
 	spec.Dir = dir
 	ctx, cancel := context.WithTimeout(ctx, bareLimit)
 	defer cancel()
-	return bare.Boot(ctx, vm.QEMU, spec)
+	return bare.Boot(ctx, b.backend, spec)
 }
 
 func (b *speedBench) bareBoot(ctx context.Context, t *speedTarget, s speed.Sample) (map[string]float64, error) {
@@ -105,25 +105,6 @@ func (b *speedBench) bareRestore(ctx context.Context, t *speedTarget, s speed.Sa
 	return map[string]float64{"start_s": took.Seconds()}, nil
 }
 
-func (b *speedBench) bareLoop(ctx context.Context, t *speedTarget, s speed.Sample) (map[string]float64, error) {
-	v, _, err := b.bareGuest(ctx, t.spec, s)
-	if err != nil {
-		return nil, err
-	}
-	defer v.Close()
-	ctx, cancel := context.WithTimeout(ctx, bareLimit)
-	defer cancel()
-	loop := bare.NewLoop(ctx, v)
-	n, began := 0, time.Now()
-	for ; time.Since(began) < b.flags.loop; n++ {
-		if err := loop.Cycle(ctx, "dimm"); err != nil {
-			return nil, err
-		}
-	}
-	pace := float64(n) / time.Since(began).Seconds()
-	return map[string]float64{"units_per_s": pace, "cycles_per_s": pace, "ops_per_s": 2 * pace}, nil
-}
-
 // paced does the same by way of plugstorm, in a guest that has booted as well.
 func (b *speedBench) paced(ctx context.Context, t *speedTarget, s speed.Sample) (map[string]float64, error) {
 	r, err := b.call(ctx, t, s, suites.Pace, "--seed", fmt.Sprint(s.Rep), "--duration", b.flags.loop.String(), "--cold")
@@ -139,28 +120,6 @@ func (b *speedBench) stormed(ctx context.Context, t *speedTarget, s speed.Sample
 		return nil, err
 	}
 	return r.paces(), nil
-}
-
-// together runs a suite on several guests at once.
-func (b *speedBench) together(suite *schedule.Scenario) func(context.Context, *speedTarget, speed.Sample) (map[string]float64, error) {
-	return func(ctx context.Context, t *speedTarget, s speed.Sample) (map[string]float64, error) {
-		runs, c, err := b.callTogether(ctx, t, s, suite, s.Size, "--seed", fmt.Sprint(s.Rep), "--duration", b.flags.loop.String())
-		if err != nil {
-			return nil, err
-		}
-		guest := c.guest()
-		v := map[string]float64{"controller_mib": c.memory.peak, "qemu_mib": guest.resident, "private_mib": guest.private}
-		// Where the host has no room for all of them, some come after others.
-		begin, end, done := runs[0].first, time.Duration(0), 0
-		for _, r := range runs {
-			begin, end, done = min(begin, r.first), max(end, r.first+r.stormed), done+r.done
-			v["start_s"] = max(v["start_s"], r.first.Seconds())
-		}
-		if end > begin {
-			v["ops_per_s"] = float64(done) / (end - begin).Seconds()
-		}
-		return v, nil
-	}
 }
 
 // slotCycles is how many cycles of the last DIMM are measured.

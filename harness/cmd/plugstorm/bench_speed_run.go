@@ -29,8 +29,10 @@ type speedBench struct {
 	targets []*speedTarget
 	todo    []measurement
 
-	// command runs plugstorm itself; tests put their own here.
+	// command runs plugstorm itself, backend starts bare guests; tests put their own
+	// here.
 	command func(ctx context.Context, args ...string) (child, error)
+	backend *vm.Backend
 
 	mu      sync.Mutex // of what follows
 	samples []speed.Sample
@@ -122,7 +124,7 @@ func (b *speedBench) way(t *speedTarget, s speed.Sample) func(context.Context, s
 	ways := map[string]func(context.Context, *speedTarget, speed.Sample) (map[string]float64, error){
 		speed.BareBoot: b.bareBoot, speed.BareRestore: b.bareRestore, speed.Cold: b.coldStart, speed.Snapshot: b.snapshotStart,
 		speed.BareLoop: b.bareLoop, speed.Paced: b.paced, speed.Stormed: b.stormed,
-		speed.Together: b.together(suites.Storm), speed.TogetherPaced: b.together(suites.Pace), speed.Guest: b.slots, speed.Judge: b.judged,
+		speed.BareTogether: b.bareTogether, speed.Together: b.together(suites.Storm), speed.TogetherPaced: b.together(suites.Pace), speed.Guest: b.slots, speed.Judge: b.judged,
 	}
 	do := ways[s.What]
 	return func(ctx context.Context, s speed.Sample) (map[string]float64, error) { return do(ctx, t, s) }

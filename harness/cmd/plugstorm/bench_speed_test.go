@@ -73,6 +73,7 @@ func (f *fakePlugstorm) record(dir string, started time.Time, restored bool) err
 		`{"kind": "workload-start", "args": {}}`,
 		`{"kind": "dimm-add", "args": {"id": "dimm3", "mib": 384, "node": 1}}`,
 		`{"kind": "dimm-remove", "args": {"id": "dimm3"}}`,
+		`{"kind": "dimm-add", "args": {"id": "dimm4", "mib": 128, "node": 1}}`, // the end of the storm cuts it off
 	} {
 		if f.broken {
 			break
@@ -82,7 +83,14 @@ func (f *fakePlugstorm) record(dir string, started time.Time, restored bool) err
 			return err
 		}
 		at(up+float64(i), history.Event{Type: history.StepBegin, Guest: 1, Seq: i + 1, Step: &schedule.Step{Lane: "a", Op: spec}})
-		at(up+float64(i)+1, history.Event{Type: history.StepEnd, Guest: 1, Seq: i + 1, Outcome: op.Done})
+		outcome := op.Done
+		if i == 3 {
+			outcome = ""
+		}
+		at(up+float64(i)+1, history.Event{Type: history.StepEnd, Guest: 1, Seq: i + 1, Outcome: outcome})
+	}
+	for i, cpu := range []time.Duration{10, 12, 16} {
+		at(up+0.5+float64(i), history.Event{Type: history.Host, Guest: 1, CPUs: 1.5, ControllerCPU: cpu * time.Millisecond})
 	}
 	at(up+4, history.Event{Type: history.GuestEnd, Guest: 1})
 	at(up+5, history.Event{Type: history.RunEnd})
@@ -100,7 +108,7 @@ func newFakeSpeed(t *testing.T, f *fakePlugstorm, args ...string) (*speedBench, 
 	if err := errors.Join(set.Parse(args), flags.check()); err != nil {
 		t.Fatal(err)
 	}
-	b := &speedBench{app: a, flags: flags, dir: t.TempDir(), command: f.command, host: hostFacts()}
+	b := &speedBench{app: a, flags: flags, dir: t.TempDir(), command: f.command, backend: vm.QEMU, host: hostFacts()}
 	b.targets = []*speedTarget{{machine: guests.X8664, spec: vm.Spec{Machine: guests.X8664, Accel: vm.TCG, Emulator: "/nonexistent"}}}
 	b.plan()
 	if err := b.measure(t.Context()); err != nil {
@@ -130,6 +138,7 @@ func TestSpeedMeasures(t *testing.T) {
 	}{
 		{speed.Cold, "start_s", 6.05}, {speed.Cold, "hotplug_s", 7.05}, {speed.Snapshot, "start_s", 0.35}, {speed.Snapshot, "command_s", 0.05},
 		{speed.Snapshot, "guest_s", 0.3}, {speed.Paced, "cycles_per_s", 1.0 / 3}, {speed.Paced, "units_per_s", 1}, {speed.Stormed, "ops_per_s", 1},
+		{speed.Paced, "cpus", 1.5}, {speed.Paced, "controller_ms", 3}, {speed.Together, "controller_ms", 3}, // of two ops between the looks
 		{speed.Together, "controller_mib", 40}, {speed.Together, "private_mib", 250}, {speed.Judge, "judge_s", 2},
 	} {
 		if got := median(t, table, want.what, want.measure); got < want.value*0.999 || got > want.value*1.001 {
@@ -148,7 +157,7 @@ func TestSpeedMeasures(t *testing.T) {
 		t.Errorf("%d runs were to boot:\n%s", n, strings.Join(f.calls, "\n"))
 	}
 	// Bare QEMU could not be started: that is said, and the rest measured.
-	if table.Complete() || len(b.samples) != 3*4+3*3+2*2+1 {
+	if table.Complete() || len(b.samples) != 3*4+3*3+2*3+1 {
 		t.Errorf("complete %v, %d samples", table.Complete(), len(b.samples))
 	}
 	data, err := os.ReadFile(filepath.Join(b.dir, samplesFile))

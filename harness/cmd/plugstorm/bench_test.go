@@ -22,6 +22,7 @@ import (
 	"plugstorm/harness/blame"
 	"plugstorm/harness/detect"
 	"plugstorm/harness/known"
+	"plugstorm/harness/rules"
 	"plugstorm/harness/schedule"
 	"plugstorm/harness/splat"
 	"plugstorm/harness/verdict"
@@ -120,7 +121,7 @@ func (w *fakeWorld) do(_ context.Context, p *plan, c detect.Cell, dir string) (d
 	r := detect.Result{
 		Version: detect.Version, Subject: c.Subject.Name, Machine: c.Machine, By: c.By, Suite: c.Suite,
 		Seed: p.seed, Budget: p.duration, Status: status, Dir: dir, Findings: []verdict.Finding{},
-		Reach: &verdict.Reach{Functions: []verdict.Reached{{Calls: 1}, {}, {Why: "inlined"}}},
+		Reach: &verdict.Reach{Functions: []verdict.Reached{{Called: rules.Called{Calls: 1}}, {}, {Called: rules.Called{Why: "inlined"}}}},
 	}
 	if status == verdict.Found {
 		r.Findings = append(r.Findings, verdict.Finding{Finding: splat.Finding{Title: "possible deadlock in x", Type: "LOCKDEP", Identity: "i"}, At: time.Duration(p.seed) * time.Second})

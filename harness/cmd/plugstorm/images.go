@@ -21,7 +21,7 @@ func (a *app) imagesCommand() *cobra.Command {
 		Example: "  plugstorm images build --machine pseries --plant s0a\n  plugstorm images list\n  plugstorm images gc --older-than 168h",
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.imagesBuildCommand(), a.imagesListCommand(), a.imagesGCCommand())
+	c.AddCommand(a.imagesBuildCommand(), a.imagesListCommand(), a.imagesGCCommand(), a.imagesFunctionsCommand())
 	return c
 }
 

@@ -27,8 +27,9 @@ func (a *app) locksCommand() *cobra.Command {
 		Short: "which locks the callers of hotplug functions were seen to hold",
 		Long: `Locks prints, for each machine of a run, the locks that were held when
 functions of memory and CPU hotplug were called: always, sometimes, in which
-mode; and the rules about locks with the calls that each was checked at.
-docs/rules.md says what is watched and what can't be seen.
+mode; how many of the functions were called whose calls are only counted
+(plugstorm images functions); and the rules about locks with the calls that each
+was checked at. docs/rules.md says what is watched and what can't be seen.
 
 With --diff it prints what differs between two runs, usually of two kernels:
 locks that were always held in one of them and not in the other, locks held in
@@ -105,7 +106,8 @@ func (a *app) locksDiff(before, after string, json bool) error {
 	for _, x := range old {
 		for _, y := range now {
 			if x.Machine == y.Machine {
-				out.Machines = append(out.Machines, machineLocksDiff{x.Machine, x.Kernel, y.Kernel, rules.Diff(x.Contracts, y.Contracts)})
+				changes := append(rules.Diff(x.Contracts, y.Contracts), rules.DiffCounted(x.Counts, y.Counts)...)
+				out.Machines = append(out.Machines, machineLocksDiff{x.Machine, x.Kernel, y.Kernel, changes})
 			}
 		}
 	}
@@ -143,7 +145,8 @@ func lockTables(dir string) (string, []*rules.Table, error) {
 // lockTable adds up what the guests of one machine's part saw, in all slots.
 func lockTable(t part) (*rules.Table, error) {
 	var table *rules.Table
-	var seen [][]rules.Contract
+	var seen []*rules.Guest
+	var counts rules.Set
 	var judged []verdict.Part
 	for i, dir := range t.slots {
 		hearing := verdict.Begin(known.Default())
@@ -153,15 +156,20 @@ func lockTable(t part) (*rules.Table, error) {
 		}
 		if table == nil {
 			table = &rules.Table{Machine: h.Case.Machine, Kernel: h.Case.Kernel.Name}
+			if counts, err = countsOf(h.Case.Rules); err != nil {
+				return nil, err
+			}
 		}
 		v := hearing.Verdict(h.Cut, nil)
 		judged = append(judged, verdict.Part{Slot: max(i+1, slotNumber(dir)), Started: h.Case.Started, Verdict: v})
 		for _, g := range v.Guests {
-			contracts, bad, err := guestLocks(dir, g.Number)
+			saw, err := guestLocks(dir, g.Number)
 			if err != nil {
 				return nil, err
 			}
-			seen, table.Bad = append(seen, contracts...), table.Bad+bad
+			if saw != nil {
+				seen, table.Bad = append(seen, saw), table.Bad+saw.Bad
+			}
 		}
 	}
 	table.Rules = judged[0].Verdict.Rules
@@ -171,26 +179,43 @@ func lockTable(t part) (*rules.Table, error) {
 	if table.Rules == nil || len(seen) == 0 {
 		return nil, blame.Errorf(blame.User, "run it with --rules, on a kernel that has our modules", "%s holds no table of locks: %s", t.dir, whyNoLocks(table.Rules))
 	}
-	table.Contracts = rules.Merge(seen...)
+	var contracts [][]rules.Contract
+	var statuses []*rules.Status
+	for _, g := range seen {
+		contracts, statuses = append(contracts, g.Contracts), append(statuses, g.Status)
+	}
+	table.Contracts, table.Counts = rules.Merge(contracts...), counts.Counted(statuses)
 	return table, nil
 }
 
-// guestLocks reads what a guest's rule checker saw: one table of contracts, or
-// none, which is told in Rules.Why.
-func guestLocks(dir string, guest int) (contracts [][]rules.Contract, bad int, err error) {
+// countsOf is what a run's rules have counted; nothing without rules.
+func countsOf(text *history.RuleText) (rules.Set, error) {
+	if text == nil {
+		return rules.Set{}, nil
+	}
+	set, err := rules.Parse(text.Text, text.Name)
+	if err != nil {
+		return rules.Set{}, err
+	}
+	return rules.Set{Counts: set.Counts}, nil
+}
+
+// guestLocks reads what a guest's rule checker saw; nil for nothing, which is told in
+// Rules.Why.
+func guestLocks(dir string, guest int) (*rules.Guest, error) {
 	file := filepath.Join(dir, fmt.Sprintf("guest-%d", guest), run.LocksFile)
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, nil
+		return nil, nil //nolint:nilnil // it was lost, or has no checker
 	}
 	if err != nil {
-		return nil, 0, blame.On(blame.Host, err, "")
+		return nil, blame.On(blame.Host, err, "")
 	}
 	saw, err := rules.ParseGuest(string(text))
 	if err != nil {
-		return nil, 0, blame.Errorf(blame.User, "was it damaged?", "%s: %w", file, err)
+		return nil, blame.Errorf(blame.User, "was it damaged?", "%s: %w", file, err)
 	}
-	return [][]rules.Contract{saw.Contracts}, saw.Bad, nil
+	return saw, nil
 }
 
 func whyNoLocks(t *rules.Tally) string {

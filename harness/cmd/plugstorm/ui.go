@@ -29,8 +29,8 @@ type ui struct {
 	bars  *mpb.Progress
 	bar   *mpb.Bar
 	label string
-	began time.Time
-	said  time.Time // when the last plain line of this stage was written
+	began map[string]time.Time // stages, by name
+	said  time.Time            // when the last plain line of this stage was written
 }
 
 // plainEvery is how often a stage tells of its progress without a terminal.
@@ -40,10 +40,11 @@ const plainEvery = 30 * time.Second
 const barScale = 1000
 
 func newUI(out io.Writer, terminal, color bool) *ui {
-	return &ui{out: out, terminal: terminal, color: color}
+	return &ui{out: out, terminal: terminal, color: color, began: map[string]time.Time{}}
 }
 
-// Stage begins a stage of work. estimate may be 0 for unknown.
+// Stage begins a stage of work, or goes on with one of that name. estimate may be 0
+// for unknown.
 func (u *ui) Stage(name string, estimate time.Duration) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -52,7 +53,10 @@ func (u *ui) Stage(name string, estimate time.Duration) {
 		return
 	}
 	name = console.Escape(name) // a kernel has the names of its patches' files
-	u.label, u.began, u.said = name, time.Now(), time.Now()
+	u.label, u.said = name, time.Now()
+	if u.began[name].IsZero() {
+		u.began[name] = u.said
+	}
 	if !u.terminal {
 		about := ""
 		if estimate >= time.Second {
@@ -66,13 +70,12 @@ func (u *ui) Stage(name string, estimate time.Duration) {
 	}
 	u.bar = u.bars.New(barScale, mpb.BarStyle(), mpb.BarRemoveOnComplete(),
 		mpb.PrependDecorators(decor.Name(name+" ")),
-		mpb.AppendDecorators(decor.Percentage(), decor.Name(" "), decor.Elapsed(decor.ET_STYLE_MMSS), remaining(estimate)))
+		mpb.AppendDecorators(decor.Percentage(), decor.Name(" "), decor.NewElapsed(decor.ET_STYLE_MMSS, u.began[name]), remaining(estimate, u.began[name])))
 }
 
 // remaining shows the time left: by the estimate at first, then by what has
 // been done in the time that it took.
-func remaining(estimate time.Duration) decor.Decorator {
-	began := time.Now()
+func remaining(estimate time.Duration, began time.Time) decor.Decorator {
 	return decor.Any(func(s decor.Statistics) string {
 		elapsed := time.Since(began)
 		left := estimate - elapsed
@@ -95,7 +98,7 @@ func (u *ui) Fraction(f float64) {
 		u.bar.SetCurrent(int64(f * (barScale - 1))) // a full bar would end itself
 	case !u.quiet && !u.terminal && time.Since(u.said) >= plainEvery:
 		u.said = time.Now()
-		fmt.Fprintf(u.out, "%s: %.0f%% after %s\n", u.label, 100*f, time.Since(u.began).Round(time.Second))
+		fmt.Fprintf(u.out, "%s: %.0f%% after %s\n", u.label, 100*f, time.Since(u.began[u.label]).Round(time.Second))
 	}
 }
 

@@ -75,6 +75,15 @@ func TestPlain(t *testing.T) {
 	if want := "again\nagain: 50% after 0s\n"; out.String() != want {
 		t.Errorf("%q, want %q", out.String(), want)
 	}
+	u.began["again"] = u.began["again"].Add(-time.Hour)
+	u.Stage("a stage of another name", 0)
+	out.Reset()
+	u.Stage("again", 0) // goes on
+	u.said = u.said.Add(-2 * plainEvery)
+	u.Fraction(0.7)
+	if want := "again\nagain: 70% after 1h0m0s\n"; out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
+	}
 }
 
 func TestQuiet(t *testing.T) {

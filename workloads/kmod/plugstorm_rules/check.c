@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What the probe does: it holds what current has against the rules of a function. */
 
+#include <linux/cpumask.h>
 #include <linux/debug_locks.h>
 #include <linux/delay.h>
 #include <linux/device.h>
 #include <linux/err.h>
 #include <linux/kernel.h>
 #include <linux/preempt.h>
+#include <linux/smp.h>
 #include <linux/string.h>
 
 #include "rules.h"
@@ -154,7 +156,8 @@ int rules_hit(struct kprobe *p, struct pt_regs *regs)
 		return 0;
 	hits = atomic64_inc_return(&f->hits);
 	if (f->upto) {
-		if (hits == f->upto)
+		/* A CPU on its way up takes no interrupt yet. */
+		if (hits >= f->upto && cpu_online(raw_smp_processor_id()))
 			rules_spend();
 		return 0;
 	}

@@ -81,6 +81,7 @@ module_init(rules_init);
 #else
 
 DEFINE_MUTEX(rules_mutex);
+static DEFINE_MUTEX(rules_writing);	/* outside of rules_mutex */
 struct rules_set *rules_set;
 static struct dentry *rules_dir;
 
@@ -96,27 +97,35 @@ static void rules_probe(struct rules_func *f)
 
 static void rules_unprobe(struct rules_set *set)
 {
-	struct kprobe *probes[RULES_FUNCS];
 	unsigned int i, n = 0;
 
 	for (i = 0; set && i < set->funcs; i++)
 		if (!set->func[i]->error)
-			probes[n++] = &set->func[i]->probe;
+			set->probes[n++] = &set->func[i]->probe;
 	if (n)
-		unregister_kprobes(probes, n);	/* waits for handlers */
+		unregister_kprobes(set->probes, n);	/* waits for handlers */
 }
 
-/* Puts a set, or none, in the place of the one there is. */
+/*
+ * Puts a set, or none, in the place of the one there is. Thousands of probes take
+ * seconds to set, and some are hit from then on all the time: those are let go
+ * meanwhile.
+ */
 static void rules_install(struct rules_set *set)
 {
 	struct rules_set *old = rules_set;
 	unsigned int i;
 
+	mutex_lock(&rules_mutex);
 	rules_unprobe(old);
 	WRITE_ONCE(rules_set, set);
 	rules_free(old);
-	for (i = 0; set && i < set->funcs; i++)
+	mutex_unlock(&rules_mutex);
+	for (i = 0; set && i < set->funcs; i++) {
+		mutex_lock(&rules_mutex);
 		rules_probe(set->func[i]);
+		mutex_unlock(&rules_mutex);
+	}
 }
 
 static ssize_t rules_write(struct file *file, const char __user *from, size_t count, loff_t *pos)
@@ -133,9 +142,9 @@ static ssize_t rules_write(struct file *file, const char __user *from, size_t co
 	kfree(text);
 	if (IS_ERR(set))
 		return PTR_ERR(set);
-	mutex_lock(&rules_mutex);
+	mutex_lock(&rules_writing);
 	rules_install(set);
-	mutex_unlock(&rules_mutex);
+	mutex_unlock(&rules_writing);
 	return count;
 }
 
@@ -163,9 +172,7 @@ static int __init rules_init(void)
 static void __exit rules_exit(void)
 {
 	debugfs_remove(rules_dir);
-	mutex_lock(&rules_mutex);
 	rules_install(NULL);
-	mutex_unlock(&rules_mutex);
 	rules_spend_sync();
 	rules_report_sync();
 }

@@ -43,8 +43,11 @@ static int rules_buses(struct rules_func *f, char *list)
 	return 0;
 }
 
-/* Finds or makes the function that "FUNC [bus=...]" names. */
-static struct rules_func *rules_find(struct rules_set *set, char *head)
+/*
+ * Finds or makes the function that "FUNC [bus=...]" names. upto: of one that is made
+ * only so many calls are counted.
+ */
+static struct rules_func *rules_find(struct rules_set *set, char *head, unsigned int upto)
 {
 	char *symbol = strsep(&head, " "), *bus = head ? strim(head) : "";
 	char name[RULES_NAME];
@@ -57,11 +60,14 @@ static struct rules_func *rules_find(struct rules_set *set, char *head)
 	for (i = 0; i < set->funcs; i++)
 		if (!strcmp(set->func[i]->name, name))
 			return set->func[i];
-	if (set->funcs == RULES_FUNCS)
+	if (upto ? set->counts == RULES_COUNTS : set->funcs - set->counts == RULES_FUNCS)
 		return ERR_PTR(-E2BIG);
-	f = kvzalloc(sizeof(*f), GFP_KERNEL);
+	f = kvzalloc(struct_size(f, seen, upto ? 0 : RULES_LOCKS), GFP_KERNEL);
 	if (!f)
 		return ERR_PTR(-ENOMEM);
+	f->error = -EINPROGRESS;
+	f->upto = upto;
+	set->counts += !!upto;
 	set->func[set->funcs++] = f;
 	strscpy(f->name, name, sizeof(f->name));
 	strscpy(f->symbol, symbol, sizeof(f->symbol));
@@ -108,7 +114,7 @@ static int rules_parse_term(struct rules_term *t, char *s)
 
 static int rules_parse_rule(struct rules_set *set, char *head, char *terms)
 {
-	struct rules_func *f = rules_find(set, strim(head));
+	struct rules_func *f = rules_find(set, strim(head), 0);
 	struct rules_rule *rule;
 	char *term;
 	int err = 0;
@@ -137,7 +143,7 @@ static int rules_parse_rule(struct rules_set *set, char *head, char *terms)
 
 static int rules_parse_widen(struct rules_set *set, char *s)
 {
-	struct rules_func *f = rules_find(set, strsep(&s, " "));
+	struct rules_func *f = rules_find(set, strsep(&s, " "), 0);
 	unsigned int us;
 
 	if (IS_ERR(f))
@@ -152,18 +158,18 @@ static int rules_parse_widen(struct rules_set *set, char *s)
 static int rules_parse_watch(struct rules_set *set, char *s)
 {
 	char *upto = strstr(s, " upto=");
-	unsigned int funcs = set->funcs;
+	unsigned int funcs = set->funcs, calls;
 	struct rules_func *f;
 
 	if (!upto)
-		return PTR_ERR_OR_ZERO(rules_find(set, s));
+		return PTR_ERR_OR_ZERO(rules_find(set, s, 0));
 	*upto = 0;
-	f = rules_find(set, strim(s));
+	if (kstrtouint(upto + strlen(" upto="), 10, &calls) || !calls)
+		return -EINVAL;
+	f = rules_find(set, strim(s), calls);
 	if (IS_ERR(f))
 		return PTR_ERR(f);
-	if (funcs == set->funcs)
-		return -EINVAL;	/* what a rule is about must not be let go */
-	return kstrtouint(upto + strlen(" upto="), 10, &f->upto);
+	return funcs == set->funcs ? -EINVAL : 0;	/* what a rule is about must not be let go */
 }
 
 static int rules_parse_line(struct rules_set *set, char *line)

@@ -18,13 +18,14 @@
 #define RULES_POSSIBLE
 
 #define RULES_FUNCS	160	/* watched functions */
+#define RULES_COUNTS	4096	/* functions of which only calls are counted */
 #define RULES_RULES	256
 #define RULES_TERMS	8	/* of a rule */
 #define RULES_ALTS	4	/* of a term */
 #define RULES_NAME	64	/* of anything, NUL included */
 #define RULES_LOCKS	32	/* different locks counted per function */
 #define RULES_BUSES	2
-#define RULES_TEXT	(64 << 10)
+#define RULES_TEXT	(256 << 10)
 #define RULES_DELAY	10000	/* us: interrupts are off meanwhile */
 #define RULES_LINE	256
 
@@ -65,23 +66,24 @@ struct rules_func {
 	char symbol[RULES_NAME];	/* with the suffix that the compiler gave it */
 	unsigned int buses;
 	char bus[RULES_BUSES][RULES_NAME];
-	int error;			/* of register_kprobe; 0: it is watched */
+	int error;			/* of register_kprobe, EINPROGRESS before; 0: it is watched */
 	unsigned int widen;		/* us */
 	unsigned int upto;		/* calls after which it is let go; 0: never */
 	bool spent;			/* it was; under rules_mutex */
 	atomic64_t hits, off, self, lost;
-	struct rules_seen seen[RULES_LOCKS];
+	struct rules_seen seen[];	/* RULES_LOCKS; none if upto */
 };
 
 /* All that was written to the file rules. */
 struct rules_set {
-	unsigned int funcs, rules;
-	struct rules_func *func[RULES_FUNCS];
+	unsigned int funcs, counts, rules;	/* counts: how many of funcs have upto */
+	struct rules_func *func[RULES_FUNCS + RULES_COUNTS];
+	struct kprobe *probes[RULES_FUNCS + RULES_COUNTS];	/* room to let go of all */
 	struct rules_rule *rule[RULES_RULES];
 };
 
 /* main.c */
-extern struct mutex rules_mutex;	/* rules_set, and writes */
+extern struct mutex rules_mutex;	/* rules_set, and its functions' probes */
 extern struct rules_set *rules_set;
 
 /* parse.c: a set of rules, or an error, from text that is changed */
