@@ -53,7 +53,9 @@ func pseries(name, arch, goarch, doc string) *vm.Machine {
 		Console:    "hvc0",
 		Spare:      "hvc1",
 		VirtioPort: "virtio-serial-pci",
-		KernelArgs: append(commonArgs(), "disable_radix"),
+		// A huge page has 16 MiB: only who asks for one gets it, or the workloads' heaps would
+		// fill the guest.
+		KernelArgs: append(commonArgs(), "disable_radix", "transparent_hugepage=madvise"),
 		BreakSysRq: []byte{0x0f}, // ^O, drivers/tty/hvc/hvc_console.c
 		Arch:       arch,
 		GOARCH:     goarch,

@@ -60,6 +60,9 @@ func (h hugetlbMappings) run(ctx context.Context, p agent.Params, m agent.Meter)
 	hold := time.Duration(p.Option("hold_ms", hugetlbOptions["hold_ms"])) * time.Millisecond
 	before := turned.save()
 	defer turned.restore(before)
+	for _, path := range turned.matches(hugetlbKnobs[0]) { // or the first rounds get no page
+		_ = sysfs.Write(ctx, path, "4") // what it refuses now is tried again in rounds
+	}
 	l := loop{params: p, meter: m, threads: 1, refuses: append([]unix.Errno{unix.EFAULT, unix.ENOSYS}, knobRefusals...)}
 	return l.run(ctx, same(func(ctx context.Context, rng *rand.Rand) error {
 		if rng.IntN(4) == 0 {
