@@ -30,12 +30,14 @@ const bareLimit = 10 * time.Minute
 // read once.
 func (b *speedBench) warm(ctx context.Context, t *speedTarget) error {
 	b.app.ui.Stage("preparing "+t.machine.Name, 0)
-	for part, suite := range map[string]*schedule.Scenario{"start": suites.Smoke, "guests": suites.Storm} {
+	for part, all := range map[string][]*schedule.Scenario{"start": {suites.Smoke}, "guests": {suites.Storm, suites.Pace}} {
 		if !b.flags.wants(part) {
 			continue
 		}
-		if _, err := b.call(ctx, t, speed.Sample{Part: "warm", Machine: t.machine.Name}, suite, "--seed", "1", "--duration", startLength); err != nil {
-			return err
+		for _, suite := range all {
+			if _, err := b.call(ctx, t, speed.Sample{Part: "warm", Machine: t.machine.Name}, suite, "--seed", "1", "--duration", startLength); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
