@@ -54,15 +54,8 @@ the standard error. So is what only boot can call, and what a probe would harm.`
 }
 
 func (a *app) printFunctions(ctx context.Context, f *runFlags, baselined bool, paths []string) error {
-	machines, err := chosenMachines(f.machines)
+	machines, p, err := kernelPlan(f, baselined)
 	if err != nil {
-		return err
-	}
-	if err := checkKernelFlags(f, len(machines)); err != nil {
-		return err
-	}
-	p := &plan{flags: f}
-	if p.source, err = f.source(baselined); err != nil {
 		return err
 	}
 	store, err := a.store()
@@ -88,7 +81,7 @@ func (a *app) printFunctions(ctx context.Context, f *runFlags, baselined bool, p
 		}
 		absent := 0
 		for _, d := range defined {
-			if has := symbols[d.Func] || symbols[d.Func+allocSuffix]; has {
+			if symbols.has(d.Func) {
 				present[d.Func] = true
 			} else {
 				absent++

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plugstorm/harness/blame"
+	"plugstorm/harness/vm"
 	"plugstorm/images"
 )
 
@@ -32,15 +33,8 @@ func (a *app) imagesBuildCommand() *cobra.Command {
 		Short:   "build the kernel and the initramfs of a run beforehand",
 		Example: "  plugstorm images build\n  plugstorm images build --machine x86_64 --tree ~/linux --patch fix.patch",
 		RunE: func(c *cobra.Command, _ []string) error {
-			machines, err := chosenMachines(f.machines)
+			machines, p, err := kernelPlan(f, c.Flags().Changed("baseline"))
 			if err != nil {
-				return err
-			}
-			if err := checkKernelFlags(f, len(machines)); err != nil {
-				return err
-			}
-			p := &plan{flags: f}
-			if p.source, err = f.source(c.Flags().Changed("baseline")); err != nil {
 				return err
 			}
 			for _, m := range machines {
@@ -55,6 +49,21 @@ func (a *app) imagesBuildCommand() *cobra.Command {
 	}
 	buildFlags(c.Flags(), f)
 	return c
+}
+
+// kernelPlan is for whom, and from what, the kernels of a command are built that
+// starts no guest.
+func kernelPlan(f *runFlags, baselined bool) ([]*vm.Machine, *plan, error) {
+	machines, err := chosenMachines(f.machines)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := checkKernelFlags(f, len(machines)); err != nil {
+		return nil, nil, err
+	}
+	p := &plan{flags: f}
+	p.source, err = f.source(baselined)
+	return machines, p, err
 }
 
 func (a *app) imagesListCommand() *cobra.Command {

@@ -49,5 +49,5 @@ func (a *app) ownCalls(ctx context.Context, p *plan, m *vm.Machine, kernel *imag
 		}
 		callees[f.Func] = append(callees[f.Func], read[f]...)
 	}
-	return calls.Own(callers, callees, m.Name, func(name string) bool { return symbols[name] || symbols[name+allocSuffix] }), nil
+	return calls.Own(callers, callees, m.Name, symbols.has), nil
 }

@@ -59,15 +59,21 @@ func (a *app) sayAbsent(m *vm.Machine, kernel *images.Kernel, changed []focus.Pl
 	return nil
 }
 
-// readSymbols reads the functions in a System.map, without what the compiler put
-// behind their names. What it has cut off of one (.part, .cold) isn't the function.
-func readSymbols(file string) (map[string]bool, error) {
+// kernelSymbols are the functions in a System.map.
+type kernelSymbols map[string]bool
+
+// has reports whether a function that the source names is one of them.
+func (s kernelSymbols) has(name string) bool { return s[name] || s[name+allocSuffix] }
+
+// readSymbols reads a System.map, without what the compiler put behind functions'
+// names. What it has cut off of one (.part, .cold) isn't the function.
+func readSymbols(file string) (kernelSymbols, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, blame.On(blame.Host, err, "")
 	}
 	defer f.Close()
-	symbols := map[string]bool{}
+	symbols := kernelSymbols{}
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		// ADDRESS TYPE NAME; on powerpc with function descriptors the code is .NAME
 		words := strings.Fields(lines.Text())
