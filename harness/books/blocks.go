@@ -51,6 +51,10 @@ var BlocksBound = Invariants.Register(&Invariant{
 		if p.sample.QEMU == nil || len(p.sample.Guest.ACPI) == 0 {
 			return
 		}
+		kind := "" // what failing allocations lead to is known of unmodified kernels
+		if !p.complete() {
+			kind = "after failed allocations"
+		}
 		bound := map[int]bool{}
 		for _, d := range p.sample.Guest.ACPI {
 			for _, id := range links(d, "memory") {
@@ -60,7 +64,7 @@ var BlocksBound = Invariants.Register(&Invariant{
 		size := p.sample.Guest.BlockBytes
 		for id, d := range p.blocks {
 			if block := (Range{uint64(id) * size, size}); block.touches(p.sample.QEMU.Memory) && d.Firmware == "" && !bound[id] {
-				say("", strconv.Itoa(id), "memory%d is of a DIMM, and no ACPI device has a link to it", id)
+				say(kind, strconv.Itoa(id), "memory%d is of a DIMM, and no ACPI device has a link to it", id)
 			}
 		}
 	},

@@ -103,6 +103,11 @@ var spoils = []struct {
 	}},
 	{want: "blocks-plugged", spoil: func(s *Sample) { s.QEMU.Memory = nil }},
 	{want: "blocks-bound", spoil: func(s *Sample) { acpi(s).Links = nil; dir(s, "devices/system/memory/memory5").Firmware = "" }},
+	{want: "blocks-bound: after failed allocations", spoil: func(s *Sample) {
+		acpi(s).Links = nil
+		dir(s, "devices/system/memory/memory5").Firmware = ""
+		s.Guest.Faulted = true
+	}},
 	{want: "blocks-plugged", spoil: func(s *Sample) { s.QEMU.Memory[0].Start += s.QEMU.Memory[0].Size }},
 	{want: "cpus-plugged", spoil: func(s *Sample) { s.QEMU.VCPUs-- }},
 	{want: "cpu-masks: present", spoil: func(s *Sample) { s.Guest.Lists["cpu/possible"] = "0-2"; onlyX86(s) }},

@@ -70,10 +70,13 @@ func (o *dimmAdd) Confirm(ctx context.Context, v *vm.VM) error {
 			return behind(v, o.ID, err)
 		}
 	}
-	if err := waitMemory(ctx, v, r); err != nil {
+	bound, err := waitMemory(ctx, v, r)
+	if err != nil {
 		return behind(v, o.ID, err)
 	}
-	v.Devices.SetDIMMUsed(o.ID)
+	if bound {
+		v.Devices.SetDIMMBound(o.ID)
+	}
 	return nil
 }
 

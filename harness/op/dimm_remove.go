@@ -58,12 +58,13 @@ func (o *dimmRemove) Confirm(ctx context.Context, v *vm.VM) error {
 
 // disowned refuses to unplug a DIMM whose memory the guest uses and which none of
 // its drivers has. An ACPI guest that fails to bind its memory blocks leaves them
-// (drivers/acpi/acpi_memhotplug.c acpi_memory_enable_device) and then lets the device
-// go without a look at them: the memory would vanish below a running kernel, and
-// whatever it said then would be nobody's finding. The books tell of the blocks
-// (docs/found/acpi-memory-bind-error.md). Asked are guests that didn't say that all went well.
+// (drivers/acpi/acpi_memhotplug.c acpi_memory_enable_device), says all the same that
+// the insertion went well, and lets the device go without a look at them: the memory
+// would vanish below a running kernel, and whatever it said then would be nobody's
+// finding. The books tell of the blocks (docs/found/acpi-memory-bind-error.md). A guest
+// whose blocks were seen bound isn't asked.
 func disowned(ctx context.Context, v *vm.VM, id string) error {
-	if v.Spec.Machine.DIMM.AddEvent == "" || v.Devices.DIMMUsed(id) {
+	if v.Spec.Machine.DIMM.AddEvent == "" || v.Devices.DIMMBound(id) {
 		return nil
 	}
 	r, _ := v.Devices.DIMM(id)

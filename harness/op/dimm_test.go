@@ -83,7 +83,7 @@ func TestDIMMAdd(t *testing.T) {
 				attempt{op: removeDIMM("dimm0"), want: Done}.check(t, g)
 			}},
 		attempt{name: "the guest refuses and keeps the memory", machine: x86, then: vmtest.Character{Plug: ost(qmp.OSTDeviceCheck, qmp.OSTFailure)}, op: addDIMM("dimm0"), want: Refused,
-			after: func(t *testing.T, g *vmtest.Guest) { // no driver has it until its blocks are bound
+			after: func(t *testing.T, g *vmtest.Guest) { // and no driver has it until its blocks are bound
 				for _, bound := range []bool{false, true} {
 					g.Become(method(agent.MethodMemory, func(*vmtest.Guest, json.RawMessage) (any, error) {
 						return agent.MemoryReply{Present: true, Blocks: []agent.Block{{ID: 32, State: "online", Bound: true}, {ID: 33, State: "online", Bound: bound}}}, nil

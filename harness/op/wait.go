@@ -81,16 +81,18 @@ const onlineLimit = 20 * time.Second
 const memoryWait = time.Second
 
 // waitMemory waits until the guest has all memory blocks of a range, and, if
-// it onlines new memory by itself, until they are online.
-func waitMemory(ctx context.Context, v *vm.VM, r vm.Range) error {
+// it onlines new memory by itself, until they are online. It reports whether all
+// of them are bound to the firmware's device then.
+func waitMemory(ctx context.Context, v *vm.VM, r vm.Range) (bound bool, err error) {
 	var present time.Time
 	params := agent.MemoryParams{Start: r.Start, Size: r.Size, Online: v.Spec.AutoOnline, WaitMS: memoryWait.Milliseconds()}
-	return poll(ctx, func() (bool, error) {
+	err = poll(ctx, func() (bool, error) {
 		var m agent.MemoryReply
 		err := v.Agent.Call(ctx, agent.MethodMemory, params, &m)
 		if err != nil || !m.Present {
 			return false, err
 		}
+		bound = !slices.ContainsFunc(m.Blocks, func(b agent.Block) bool { return !b.Bound })
 		if present.IsZero() {
 			present = time.Now()
 		}
@@ -100,6 +102,7 @@ func waitMemory(ctx context.Context, v *vm.VM, r vm.Range) error {
 		}
 		return !offline || !v.Spec.AutoOnline, nil
 	})
+	return bound, err
 }
 
 // vcpuSlot finds the slot of vCPU number i.

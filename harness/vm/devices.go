@@ -20,36 +20,37 @@ type Range struct {
 	Size  uint64 `json:"size"`
 }
 
-// A dimm is one that is plugged, and whether its add was seen to succeed.
+// A dimm is one that is plugged, and whether its memory was seen bound to the
+// firmware's device.
 type dimm struct {
-	at   Range
-	used bool
+	at    Range
+	bound bool
 }
 
 func newDevices() *Devices { return &Devices{dimms: map[string]dimm{}, leaving: map[string]bool{}} }
 
-// SetDIMM records where a DIMM is. Nobody knows yet whether the guest takes it.
+// SetDIMM records where a DIMM is. Nobody knows yet what the guest makes of it.
 func (d *Devices) SetDIMM(id string, r Range) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.dimms[id] = dimm{at: r}
 }
 
-// SetDIMMUsed records that the guest has taken a DIMM to its end.
-func (d *Devices) SetDIMMUsed(id string) {
+// SetDIMMBound records that the guest's memory blocks are bound to the DIMM's device.
+func (d *Devices) SetDIMMBound(id string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if m, ok := d.dimms[id]; ok {
-		m.used = true
+		m.bound = true
 		d.dimms[id] = m
 	}
 }
 
-// DIMMUsed reports whether the guest was seen to take a DIMM to its end.
-func (d *Devices) DIMMUsed(id string) bool {
+// DIMMBound reports whether that was recorded.
+func (d *Devices) DIMMBound(id string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.dimms[id].used
+	return d.dimms[id].bound
 }
 
 // DropDIMM forgets a DIMM that has left.

@@ -192,7 +192,7 @@ func (k *kernel) memory(p agent.MemoryParams) (any, error) {
 		if online {
 			state = "online"
 		}
-		r.Blocks = append(r.Blocks, agent.Block{ID: id, State: state})
+		r.Blocks = append(r.Blocks, agent.Block{ID: id, State: state, Bound: true})
 	}
 	return r, nil
 }
