@@ -209,6 +209,8 @@ func TestLookAlikes(t *testing.T) {
 		{"warning/real-x86-node-reinit.txt", "x86_64", "", ""},
 		{"hung_task/real-x86-acpi-mutex.txt", "x86_64", "", ""},
 		{"warning/real-x86-cpuset-overlap.txt", "x86_64", "", ""},
+		{"warning/real-x86-fair-server-stop.txt", "x86_64", "", ""},
+		{"trap/real-x86-fair-server-divide.txt", "x86_64", "", ""},
 		// A freed object's poison, in a register or in memory.
 		{"fault/x86-compaction.txt", "x86_64", "address: ffffea0005000008", "address: 6b6b6b6b6b6b6b73"},
 		{"fault/real-x86-compaction.txt", "x86_64", "address: fffffffffffffffe", "address: 6b6b6b6b6b6b6b6b"},
@@ -232,6 +234,8 @@ func TestLookAlikes(t *testing.T) {
 		{"lockdep_deadlock/real-x86-add-memory-error.txt", "x86_64", "online_store+", "wq_nice_store+"},
 		{"warning/real-x86-node-reinit.txt", "x86_64", "finish_wait+", "remove_wait_queue+"},
 		{"warning/real-x86-node-reinit.txt", "x86_64", "reclaim_throttle+", "kcompactd+"},
+		{"warning/real-x86-fair-server-stop.txt", "x86_64", "sched_fair_server_write.isra.0+", "sched_cpu_activate+"},
+		{"trap/real-x86-fair-server-divide.txt", "x86_64", "sched_fair_server_write.isra.0+", "sched_cpu_dying+"},
 		{"warning/real-x86-cpuset-overlap.txt", "x86_64", "rebuild_sched_domains_locked+", "cpuset_hotplug_update_tasks+"},
 		{"hung_task/real-x86-acpi-mutex.txt", "x86_64", "acpi_ex_system_wait_mutex+", "acpi_ex_acquire_mutex+"},
 		{"hung_task/real-x86-acpi-mutex.txt", "x86_64", "acpi_ds_begin_method_execution+", "acpi_ex_acquire_global_lock+"},
