@@ -39,7 +39,7 @@ var (
 // books reads what the kernel says of its memory, CPUs, nodes and threads.
 func (a *guestAgent) books() (any, error) {
 	reply := agent.BooksReply{
-		PageBytes: uint64(os.Getpagesize()), BlockBytes: a.tree.BlockBytes(),
+		PageBytes: uint64(os.Getpagesize()), BlockBytes: a.blockBytes(),
 		Faulted: a.faulted.Load(), Workloads: a.work.running(),
 	}
 	if reply.BlockBytes == 0 {

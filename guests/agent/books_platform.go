@@ -102,7 +102,7 @@ func (a *guestAgent) refreshLMBs(lmbs *agent.BooksLMBs) (bool, error) {
 			continue
 		}
 		for i := set.Count; i > 0 && tries < refreshTries; i-- {
-			if id := (set.Start + uint64(i-1)*lmbs.Bytes) / a.tree.BlockBytes(); slices.Contains(blocks, id) {
+			if id := (set.Start + uint64(i-1)*lmbs.Bytes) / a.blockBytes(); slices.Contains(blocks, id) {
 				continue
 			}
 			tries++

@@ -16,7 +16,7 @@ const zoneTextMax = 512 << 10
 // zones reads the kernel's books of memory, the zones between two looks at the
 // resources.
 func (a *guestAgent) zones(p agent.ZonesParams) (any, error) {
-	reply := agent.ZonesReply{PageBytes: uint64(os.Getpagesize()), BlockBytes: a.tree.BlockBytes()}
+	reply := agent.ZonesReply{PageBytes: uint64(os.Getpagesize()), BlockBytes: a.blockBytes()}
 	if reply.BlockBytes == 0 {
 		return nil, errors.New("this kernel has no memory hotplug")
 	}

@@ -81,11 +81,8 @@ func (o *blockSet) again(ctx context.Context, v *vm.VM) error {
 // is reports whether a block is in the state that the op wants.
 func (o *blockSet) is(ctx context.Context, v *vm.VM, id uint64) bool {
 	unit := uint64(v.Spec.Machine.DIMM.UnitMiB) << 20
-	var m agent.MemoryReply
-	if v.Agent.Call(ctx, agent.MethodMemory, agent.MemoryParams{Start: id * unit, Size: unit}, &m) != nil || len(m.Blocks) != 1 {
-		return false
-	}
-	return (m.Blocks[0].State == "offline") == o.offline()
+	blocks, err := blocksOf(ctx, v, vm.Range{Start: id * unit, Size: unit})
+	return err == nil && len(blocks) == 1 && (blocks[0].State == "offline") == o.offline()
 }
 
 // tolerate passes on what isn't a legitimate refusal.

@@ -69,12 +69,12 @@ func bringOffline(ctx context.Context, v *vm.VM, r vm.Range) error {
 
 // offlineOnce tries all blocks that aren't offline once.
 func offlineOnce(ctx context.Context, v *vm.VM, r vm.Range) error {
-	var m agent.MemoryReply
-	if err := v.Agent.Call(ctx, agent.MethodMemory, agent.MemoryParams{Start: r.Start, Size: r.Size}, &m); err != nil {
+	blocks, err := blocksOf(ctx, v, r)
+	if err != nil {
 		return err
 	}
 	var all error
-	for _, b := range m.Blocks {
+	for _, b := range blocks {
 		if b.State == "offline" {
 			continue
 		}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"math/rand/v2"
 
-	"plugstorm/harness/agent"
 	"plugstorm/harness/qmp"
 	"plugstorm/harness/vm"
 )
@@ -68,11 +67,11 @@ func disowned(ctx context.Context, v *vm.VM, id string) error {
 		return nil
 	}
 	r, _ := v.Devices.DIMM(id)
-	var m agent.MemoryReply
-	if err := v.Agent.Call(ctx, agent.MethodMemory, agent.MemoryParams{Start: r.Start, Size: r.Size}, &m); err != nil {
+	blocks, err := blocksOf(ctx, v, r)
+	if err != nil {
 		return err
 	}
-	for _, b := range m.Blocks {
+	for _, b := range blocks {
 		if !b.Bound {
 			return refused("the guest has memory%d of %s, and no driver has %s: it would let it go with its memory in use", b.ID, id, id)
 		}

@@ -20,11 +20,11 @@ func (s *State) Observe(ctx context.Context, v *vm.VM) error {
 			delete(s.DIMMs, id)
 			continue
 		}
-		var m agent.MemoryReply
-		if err := v.Agent.Call(ctx, agent.MethodMemory, agent.MemoryParams{Start: r.Start, Size: r.Size}, &m); err != nil {
+		blocks, err := blocksOf(ctx, v, r)
+		if err != nil {
 			return err
 		}
-		s.DIMMs[id] = observed(r, m.Blocks, uint64(s.DIMM.UnitMiB)<<20)
+		s.DIMMs[id] = observed(r, blocks, uint64(s.DIMM.UnitMiB)<<20)
 	}
 	if err := s.observeVCPUs(ctx, v); err != nil {
 		return err

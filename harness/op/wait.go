@@ -105,6 +105,13 @@ func waitMemory(ctx context.Context, v *vm.VM, r vm.Range) (bound bool, err erro
 	return bound, err
 }
 
+// blocksOf asks the guest which memory blocks it has in a range now.
+func blocksOf(ctx context.Context, v *vm.VM, r vm.Range) ([]agent.Block, error) {
+	var m agent.MemoryReply
+	err := v.Agent.Call(ctx, agent.MethodMemory, agent.MemoryParams{Start: r.Start, Size: r.Size}, &m)
+	return m.Blocks, err
+}
+
 // vcpuSlot finds the slot of vCPU number i.
 func vcpuSlot(ctx context.Context, v *vm.VM, i int) (qmp.HotpluggableCPU, error) {
 	slots, err := qmp.QueryHotpluggableCPUs(ctx, v.Monitor)
