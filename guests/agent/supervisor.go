@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -23,8 +24,8 @@ import (
 	"plugstorm/workloads"
 )
 
-// killPatience is how long a killed workload may take to die before we say
-// that it is stuck in the kernel.
+// killPatience is how long a killed workload may at least stand still before we
+// say that it is stuck in the kernel.
 const killPatience = 5 * time.Second
 
 // A supervisor starts and stops workloads.
@@ -263,7 +264,7 @@ func (s *supervisor) end(i *instance, limit time.Duration) bool {
 	}
 	s.note.printf("workload %s doesn't stop within %v: killed", i.id, limit)
 	_ = unix.Kill(-i.child.pid, unix.SIGKILL)
-	if !waitFor(i.done, killPatience) {
+	if !dies(i.done, func() string { return spentTime("/proc", i.child.pid) }, max(limit, killPatience)) {
 		return false
 	}
 	for _, module := range i.workload.Modules {
@@ -272,6 +273,36 @@ func (s *supervisor) end(i *instance, limit time.Duration) bool {
 		}
 	}
 	return true
+}
+
+// dies reports whether a killed process ends. What it does in the kernel may
+// take long on a starved host, where it is preempted for most of the time: it is
+// stuck only if it spends no CPU time within d. Who spins in the kernel is for
+// the kernel's watchdogs to tell, and for the caller's deadline.
+func dies(done <-chan struct{}, spent func() string, d time.Duration) bool {
+	for before := spent(); !waitFor(done, d); {
+		now := spent()
+		if now == before {
+			return false
+		}
+		before = now
+	}
+	return true
+}
+
+// spentTime returns the CPU time of a process as the kernel prints it (fields
+// utime and stime of /proc/PID/stat, proc_pid_stat(5)), "" if it has gone.
+func spentTime(proc string, pid int) string {
+	const utime, stime = 11, 12 // behind the name, which may hold anything
+	stat, err := os.ReadFile(filepath.Join(proc, strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return ""
+	}
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) <= stime {
+		return ""
+	}
+	return fields[utime] + " " + fields[stime]
 }
 
 // waitFor reports whether done is closed within d.

@@ -179,3 +179,48 @@ func TestKernelStack(t *testing.T) {
 		t.Errorf("of no process: %q", got)
 	}
 }
+
+func TestDies(t *testing.T) {
+	open, closed := make(chan struct{}), make(chan struct{})
+	close(closed)
+	still := func() string { return "3 4" }
+	if dies(open, still, time.Millisecond) {
+		t.Error("a process that spends no CPU time and doesn't end is not stuck")
+	}
+	if !dies(closed, still, time.Hour) {
+		t.Error("a process that has ended is stuck")
+	}
+	slow, looks := make(chan struct{}), 0
+	moves := func() string {
+		if looks++; looks == 4 {
+			close(slow)
+		}
+		return strconv.Itoa(looks)
+	}
+	if !dies(slow, moves, time.Millisecond) {
+		t.Error("a process that spends CPU time until it ends is stuck")
+	}
+}
+
+func TestSpentTime(t *testing.T) {
+	proc := t.TempDir()
+	for pid, stat := range map[string]string{
+		"7": "7 (a) b (c) R 1 7 7 0 -1 64 10 0 0 0 31 62 0 0 20 0 3 0 1 2 3",
+		"8": "8 (cut) R 1",
+	} {
+		if err := os.MkdirAll(filepath.Join(proc, pid), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(proc, pid, "stat"), []byte(stat), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for pid, want := range map[int]string{7: "31 62", 8: "", 9: ""} {
+		if got := spentTime(proc, pid); got != want {
+			t.Errorf("process %d has spent %q, want %q", pid, got, want)
+		}
+	}
+	if spentTime("/proc", os.Getpid()) == "" {
+		t.Error("nothing is known of a process that runs")
+	}
+}

@@ -170,6 +170,9 @@ func TestDefault(t *testing.T) {
 		{"fault/pseries-null.txt", "pseries", debian12, "kpageflags-offline-memmap"},
 		{"fault/real-pseries-valid-zones.txt", "pseries", debian12, "valid-zones-without-node"},
 		{"warning/real-pseries-idle-task-exit.txt", "pseries", debian12, ""},
+		{"fault/real-x86-kpageflags-head.txt", "x86_64", debian12, "kpageflags-offline-memmap-head"},
+		{"warning/real-pseries-hugetlb-split.txt", "pseries", debian12, "hugetlb-split-unlocked"},
+		{"warning/real-pseries-hugetlb-split.txt", "pseries", debian13, ""},
 	} {
 		data, err := os.ReadFile("../splat/testdata/" + c.file)
 		if err != nil {
@@ -211,6 +214,8 @@ func TestLookAlikes(t *testing.T) {
 		{"warning/real-x86-cpuset-overlap.txt", "x86_64", "", ""},
 		{"warning/real-x86-fair-server-stop.txt", "x86_64", "", ""},
 		{"trap/real-x86-fair-server-divide.txt", "x86_64", "", ""},
+		{"fault/real-x86-kpageflags-head.txt", "x86_64", "", ""},
+		{"fault/real-x86-kpageflags-head.txt", "x86_64", "address: 0000000000000006", "address: 0000000000000008"},
 		// A freed object's poison, in a register or in memory.
 		{"fault/x86-compaction.txt", "x86_64", "address: ffffea0005000008", "address: 6b6b6b6b6b6b6b73"},
 		{"fault/real-x86-compaction.txt", "x86_64", "address: fffffffffffffffe", "address: 6b6b6b6b6b6b6b6b"},
