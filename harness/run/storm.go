@@ -63,6 +63,7 @@ func (g *guest) startWorkloads(ctx context.Context, starts *sync.WaitGroup, all 
 // runLane sets the lane's devices up and then does its steps one by one.
 func (g *guest) runLane(lane *schedule.Sequence, meets *floor) {
 	defer meets.leave(lane.Lane(), true)
+	var tired worn
 	for _, spec := range lane.Setup() {
 		if g.ctx.Err() != nil {
 			return
@@ -78,17 +79,20 @@ func (g *guest) runLane(lane *schedule.Sequence, meets *floor) {
 			return
 		}
 		lane.Begin()
-		g.step(step, false)
+		outcome := g.step(step, false)
 		meets.leave(lane.Lane(), false)
+		if why := tired.note(lane.Lane(), outcome, time.Now(), g.vm.Deadline(wornAfter)); why != nil {
+			g.end(why)
+		}
 	}
 }
 
 // step does one step of the storm.
-func (g *guest) step(step schedule.Step, setup bool) { g.stepIn(g.ctx, step, setup) }
+func (g *guest) step(step schedule.Step, setup bool) op.Outcome { return g.stepIn(g.ctx, step, setup) }
 
-// stepIn does one step and records how it ended. Its own deadline, or ctx, may
-// cut it off.
-func (g *guest) stepIn(ctx context.Context, step schedule.Step, setup bool) {
+// stepIn does one step, records how it ended, and returns that. Its own deadline,
+// or ctx, may cut it off.
+func (g *guest) stepIn(ctx context.Context, step schedule.Step, setup bool) op.Outcome {
 	seq := int(g.seq.Add(1))
 	g.noteWorkload(step)
 	g.history.Add(history.Event{Type: history.StepBegin, Guest: g.number, Seq: seq, Step: &step, Setup: setup})
@@ -124,6 +128,7 @@ func (g *guest) stepIn(ctx context.Context, step schedule.Step, setup bool) {
 		g.dropWorkload(step)
 	}
 	g.react(step, outcome, err)
+	return outcome
 }
 
 // firedCall is one that a step has had fail, and when that step told of it.

@@ -3,16 +3,19 @@
 package run_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"plugstorm/harness/agent"
 	"plugstorm/harness/focus"
 	"plugstorm/harness/history"
 	"plugstorm/harness/op"
 	"plugstorm/harness/schedule"
+	"plugstorm/harness/vm/vmtest"
 	"plugstorm/workloads"
 )
 
@@ -70,5 +73,36 @@ func TestTurnsToward(t *testing.T) {
 	}
 	if got, want := strings.Join(turns, ", "), "near 20, a 20, b 10, near 40, c 10"; !strings.HasPrefix(got, want) {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// TestWornOut: a guest in which a lane gets nothing done any more makes room for
+// a new one.
+func TestWornOut(t *testing.T) {
+	var asked int
+	r := play{
+		scenario: only(schedule.Lane{CPUs: 1, Gap: time.Second}, op.CPUOffline, op.CPUOnline), duration: 10 * time.Minute,
+		character: func(n int) vmtest.Character {
+			if n > 1 {
+				return vmtest.Character{}
+			}
+			return vmtest.Character{Methods: map[string]vmtest.Handler{agent.MethodSetCPU: func(*vmtest.Guest, json.RawMessage) (any, error) {
+				if asked++; asked == 1 {
+					return nil, nil
+				}
+				return nil, &agent.Error{Errno: "EBUSY", Message: "write online: device or resource busy"}
+			}}}
+		},
+	}.perform(t)
+	if r.err != nil || len(r.guests) != 2 {
+		t.Fatalf("%d guests, %v; want a second one", len(r.guests), r.err)
+	}
+	for _, e := range r.Events {
+		if e.Type == history.GuestEnd && e.Guest == 1 && !strings.Contains(e.Text, "lane only's last") {
+			t.Errorf("guest 1 ended: %s", e.Text)
+		}
+	}
+	if last := r.steps(history.StepEnd, 1); len(last) > 200 {
+		t.Errorf("%d steps before it was noticed", len(last))
 	}
 }
