@@ -172,6 +172,7 @@ func TestDefault(t *testing.T) {
 		{"warning/real-pseries-idle-task-exit.txt", "pseries", debian12, ""},
 		{"fault/real-x86-kpageflags-head.txt", "x86_64", debian12, "kpageflags-offline-memmap-head"},
 		{"warning/real-pseries-hugetlb-split.txt", "pseries", debian12, "hugetlb-split-unlocked"},
+		{"preemptible/real-pseries-vmstat-unbound.txt", "pseries", debian12, "vmstat-update-unbound"},
 		{"warning/real-pseries-hugetlb-split.txt", "pseries", debian13, ""},
 	} {
 		data, err := os.ReadFile("../splat/testdata/" + c.file)
