@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"time"
@@ -136,6 +137,7 @@ func (a *app) run(ctx context.Context, f *runFlags, seeded, baselined bool) erro
 // booted: what is wrong with a patch on the last machine is said at once.
 func (a *app) runMachines(ctx context.Context, p *plan) error {
 	all, failures, over := a.prepareAll(ctx, p)
+	debug.FreeOSMemory() // a tree's 80,000 files took 160 MiB; from here on the memory is the guests'
 	if p.vms > 1 && len(all) > 0 && !over {
 		if err := a.runReady(ctx, p, all...); err != nil {
 			failures = append(failures, err)
