@@ -61,7 +61,11 @@ func pseries(name, arch, goarch, doc string) *vm.Machine {
 		GOARCH:     goarch,
 		MemMiB:     1024,
 		MaxMemMiB:  16384,
-		DIMM:       vm.DIMMGeometry{UnitMiB: 256, Slots: 32, QEMUMax: 32, Node: 1},
+		DIMM: vm.DIMMGeometry{
+			UnitMiB: 256, Slots: 32, QEMUMax: 32, Node: 1,
+			// An LMB's connector has its number below its type (QEMU hw/ppc/spapr_drc.c spapr_drc_index).
+			RemoveRequest: "memory remove indexed-count %d 0x8%07x",
+		},
 		VCPU: vm.VCPUModel{
 			Driver: "%s-spapr-cpu-core", Key: "core-id", Props: "core-id=%d",
 			SMP:  "2,sockets=1,cores=%[1]d,threads=1,maxcpus=%[1]d",

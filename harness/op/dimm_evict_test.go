@@ -4,6 +4,7 @@ package op
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"plugstorm/harness/agent"
@@ -36,4 +37,47 @@ func TestDIMMEvict(t *testing.T) {
 		}...)
 	}
 	runAttempts(t, attempts)
+}
+
+// TestDIMMEvictPending: a guest whose QEMU waits for a removal is asked itself,
+// where QEMU can't be asked again.
+func TestDIMMEvictPending(t *testing.T) {
+	for _, m := range machines {
+		var asked []string
+		release := method(agent.MethodWriteFile, func(g *vmtest.Guest, raw json.RawMessage) (any, error) {
+			var p agent.FileParams
+			if err := json.Unmarshal(raw, &p); err != nil {
+				return nil, err
+			}
+			asked = append(asked, p.Path+" "+p.Data)
+			g.Release("dimm0")
+			return nil, nil
+		})
+		again := release
+		again.Unplug = (*vmtest.Guest).Release
+		for _, tt := range []attempt{
+			{name: "goes at last", then: again, want: Done, after: plugged()},
+			{name: "can't go", then: method(agent.MethodWriteFile, errno("EINVAL")), want: Refused, after: plugged("dimm0", "mem-dimm0")},
+			{name: "firmware refuses", then: method(agent.MethodWriteFile, errno("EPERM")), want: Refused, after: plugged("dimm0", "mem-dimm0")},
+		} {
+			if m.DIMM.RemoveRequest == "" && tt.want == Refused {
+				continue
+			}
+			t.Run(m.Name+"/"+tt.name, func(t *testing.T) {
+				withGuest(t, spec(m), func(t *testing.T, g *vmtest.Guest) {
+					attempt{op: Spec{DIMMAdd, &dimmAdd{ID: "dimm0", MiB: 2 * m.DIMM.UnitMiB, Node: m.DIMM.Node}}, want: Done}.check(t, g)
+					keepPending(t, g, "dimm0")
+					g.Become(tt.then)
+					tt.op = evictDIMM("dimm0")
+					tt.check(t, g)
+					if tt.after != nil {
+						tt.after(t, g)
+					}
+				})
+			})
+		}
+		if m.DIMM.RemoveRequest != "" && (len(asked) != 1 || !strings.HasPrefix(asked[0], "/sys/kernel/dlpar memory remove indexed-count 2 0x8")) {
+			t.Errorf("%s: the guest was asked %q", m.Name, asked)
+		}
+	}
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"syscall"
 
 	"plugstorm/harness/agent"
 	"plugstorm/harness/vm"
@@ -83,10 +82,6 @@ func (o *vcpuAddCallFailing) online(ctx context.Context, v *vm.VM) error {
 	})
 }
 
-// dlparFile takes requests to add what is plugged (arch/powerpc/platforms/pseries/dlpar.c
-// dlpar_store).
-const dlparFile = "/sys/kernel/dlpar"
-
 // again has the guest try what it has refused, as far as it can be asked: to take the
 // vCPU, or to bring online the CPU that it has taken.
 func (o *vcpuAddCallFailing) again(ctx context.Context, v *vm.VM) error {
@@ -100,11 +95,7 @@ func (o *vcpuAddCallFailing) again(ctx context.Context, v *vm.VM) error {
 	case request == "":
 		return refused("the guest has not taken %s", vm.VCPUID(o.CPU))
 	}
-	err = write(ctx, v, dlparFile, fmt.Sprintf(request, o.CPU))
-	if isErrno(err, syscall.EPERM, syscall.EIO) { // what firmware doesn't do (arch/powerpc/platforms/pseries/dlpar.c dlpar_acquire_drc, dlpar_release_drc)
-		return refused("%v", err)
-	}
-	return guestRefusal(err)
+	return dlpar(ctx, v, fmt.Sprintf(request, o.CPU))
 }
 
 // look asks for the CPU that the guest has made of the vCPU, -1 if it has none, and

@@ -143,6 +143,10 @@ func behind(v *vm.VM, device string, err error) error {
 // working on. It goes on with other devices then.
 const pendingAfter = 30 * time.Second
 
+// untoldAfter is pendingAfter where a refusal may never be told of, but the guest
+// can be asked again (see dimmRemove.again).
+const untoldAfter = 10 * time.Second
+
 // removed waits until the device has left. A removal may stay pending for
 // ever, legitimately: offlining memory loops while a page can't be moved. It
 // counts as hung only if the guest never acknowledged it (ACPI) and no other
@@ -153,7 +157,11 @@ func (w *watch) removed(ctx context.Context) error {
 	w.vm.Devices.SetLeaving(w.device, true)
 	// pseries has no acknowledgement: QEMU's acceptance has to do.
 	acknowledged := w.vm.Spec.Machine.DIMM.AddEvent == ""
-	short, cancel := context.WithTimeout(ctx, w.vm.Deadline(pendingAfter))
+	limit := pendingAfter
+	if w.vm.Spec.Machine.DIMM.RemoveRequest != "" {
+		limit = untoldAfter
+	}
+	short, cancel := context.WithTimeout(ctx, w.vm.Deadline(limit))
 	defer cancel()
 	wait := short
 	for {

@@ -63,7 +63,7 @@ func (g *guest) startWorkloads(ctx context.Context, starts *sync.WaitGroup, all 
 // runLane sets the lane's devices up and then does its steps one by one.
 func (g *guest) runLane(lane *schedule.Sequence, meets *floor) {
 	defer meets.leave(lane.Lane(), true)
-	var tired worn
+	tired := worn{}
 	for _, spec := range lane.Setup() {
 		if g.ctx.Err() != nil {
 			return
@@ -81,7 +81,7 @@ func (g *guest) runLane(lane *schedule.Sequence, meets *floor) {
 		lane.Begin()
 		outcome := g.step(step, false)
 		meets.leave(lane.Lane(), false)
-		if why := tired.note(lane.Lane(), outcome, time.Now(), g.vm.Deadline(wornAfter)); why != nil {
+		if why := tired.note(lane.Lane(), step.Op.Kind.Name, outcome, time.Now(), g.vm.Deadline(wornAfter)); why != nil {
 			g.end(why)
 		}
 	}

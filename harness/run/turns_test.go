@@ -98,7 +98,7 @@ func TestWornOut(t *testing.T) {
 		t.Fatalf("%d guests, %v; want a second one", len(r.guests), r.err)
 	}
 	for _, e := range r.Events {
-		if e.Type == history.GuestEnd && e.Guest == 1 && !strings.Contains(e.Text, "lane only's last") {
+		if e.Type == history.GuestEnd && e.Guest == 1 && !strings.Contains(e.Text, "refused 60 times in a row in lane only") {
 			t.Errorf("guest 1 ended: %s", e.Text)
 		}
 	}

@@ -9,31 +9,39 @@ import (
 	"plugstorm/harness/op"
 )
 
-// A guest may come to a state in which the kernel rightly refuses all that a
-// lane does: memory of its only DIMM holds a page that can't move, and no DIMM
-// of this machine is added before that one has gone. A new guest is worth more
-// then than the rest of the storm.
+// A guest may come to a state in which the kernel rightly refuses what a lane is
+// for: memory of its only DIMM holds a page that can't move, and no DIMM of this
+// lane is added before that one has gone. A new guest is worth more then than the
+// rest of the storm.
 const (
-	wornSteps = 60          // refused in a row
-	wornAfter = time.Minute // since the last one that was done; stretched by slowness
+	wornSteps = 60          // of one kind, refused in a row
+	wornAfter = time.Minute // since the last one of it that was done; stretched by slowness
 )
 
-// A worn counts what a lane's steps come to.
-type worn struct {
-	done    time.Time // the last one; zero while there was none: a lane may have nothing to do here at all
+// A worn tells what a lane's steps come to, by their kind: a block may go offline
+// and online for as long as one likes in a DIMM that can't leave.
+type worn map[string]*streak
+
+type streak struct {
+	done    time.Time // the last one; zero while there was none: a kind may have nothing to do here at all
 	refused int       // since then
 }
 
 // note takes a step in. It returns why the guest is worn out, or nil.
-func (w *worn) note(lane string, outcome op.Outcome, now time.Time, limit time.Duration) error {
+func (w worn) note(lane, kind string, outcome op.Outcome, now time.Time, limit time.Duration) error {
+	s := w[kind]
+	if s == nil {
+		s = &streak{}
+		w[kind] = s
+	}
 	switch outcome {
 	case op.Done:
-		w.done, w.refused = now, 0
+		s.done, s.refused = now, 0
 	case op.Refused:
-		w.refused++
+		s.refused++
 	}
-	if w.done.IsZero() || w.refused < wornSteps || now.Sub(w.done) < limit {
+	if s.done.IsZero() || s.refused < wornSteps || now.Sub(s.done) < limit {
 		return nil
 	}
-	return fmt.Errorf("%w: lane %s's last %d steps were refused", errTurnUp, lane, w.refused)
+	return fmt.Errorf("%w: %s has been refused %d times in a row in lane %s", errTurnUp, kind, s.refused, lane)
 }

@@ -14,32 +14,35 @@ import (
 func TestWorn(t *testing.T) {
 	start := time.Unix(1000, 0)
 	late := start.Add(2 * wornAfter)
-	refused := func(w *worn, times int, at time.Time) (err error) {
+	refused := func(w worn, times int, at time.Time) (err error) {
 		for range times {
-			err = w.note("dimm", op.Refused, at, wornAfter)
+			err = w.note("dimm", "dimm-add", op.Refused, at, wornAfter)
 		}
 		return err
 	}
-	var w worn
-	if err := refused(&w, 3*wornSteps, late); err != nil {
+	w := worn{}
+	if err := refused(w, 3*wornSteps, late); err != nil {
 		t.Errorf("a lane that never did anything wears its guest out: %v", err)
 	}
-	if err := w.note("dimm", op.Done, start, wornAfter); err != nil {
+	if err := w.note("dimm", "dimm-add", op.Done, start, wornAfter); err != nil {
 		t.Error(err)
 	}
-	if err := refused(&w, 3*wornSteps, start.Add(wornAfter/2)); err != nil {
+	if err := refused(w, 3*wornSteps, start.Add(wornAfter/2)); err != nil {
 		t.Errorf("before its time: %v", err)
 	}
-	if err := w.note("dimm", op.Done, start, wornAfter); err != nil {
+	if err := w.note("dimm", "dimm-add", op.Done, start, wornAfter); err != nil {
 		t.Error(err)
 	}
-	if err := refused(&w, wornSteps-1, late); err != nil {
+	if err := w.note("dimm", "block-offline", op.Done, late, wornAfter); err != nil {
+		t.Error(err)
+	}
+	if err := refused(w, wornSteps-1, late); err != nil {
 		t.Errorf("too few steps: %v", err)
 	}
-	if err := w.note("dimm", op.Pending, late, wornAfter); err != nil {
+	if err := w.note("dimm", "dimm-add", op.Pending, late, wornAfter); err != nil {
 		t.Errorf("a pending step is no refused one: %v", err)
 	}
-	err := refused(&w, 1, late)
+	err := refused(w, 1, late)
 	if !errors.Is(err, errTimeUp) || !strings.Contains(err.Error(), "lane dimm") {
 		t.Errorf("%v is no turn's end", err)
 	}

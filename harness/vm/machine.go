@@ -69,6 +69,11 @@ type DIMMGeometry struct {
 	// AddEvent is the QMP event that completes an add, or "": the guest must
 	// confirm (pseries has none).
 	AddEvent string
+
+	// RemoveRequest is what a guest that has given up a DIMM's removal, and didn't
+	// tell QEMU, writes to /sys/kernel/dlpar to try again; its fmt verbs are for
+	// the number of units and the first one's. "" if QEMU may be asked again.
+	RemoveRequest string
 }
 
 // VCPUModel says how vCPUs come and go.
