@@ -122,6 +122,7 @@ var servants = []servant{
 	{"flush_all_cpus_locked", Work, "flush_cpu_slab", "mm/slub.c"},
 	{"slab_mem_going_offline_callback", Work, "flush_cpu_slab", "mm/slub.c, flush_all_cpus_locked inlined"},
 	{"kvfree_rcu_barrier", Work, "kfree_rcu_monitor", "mm/slab_common.c"},
+	{"cpuset_wait_for_hotplug", Work, "cpuset_hotplug_workfn", "kernel/cgroup/cpuset.c of 6.1; 6.12 has none"},
 }
 
 // nearCaller is how many frames out from the wait its servant is looked for:
