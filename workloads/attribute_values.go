@@ -45,9 +45,9 @@ var switches = map[string]string{"0": "1", "1": "0", "Y": "N", "N": "Y", "true":
 // turns them and would take our value for theirs, or another value can do harm.
 var keptNames = []string{
 	"min_free_kbytes", "watermark_scale_factor", "percpu_pagelist_high_fraction", "stat_interval", "compaction_proactiveness", // vm-sysctls
-	"sleep_millisecs", "pages_to_scan", "min_ttl_ms", // ksm-run, lru-gen
+	"sleep_millisecs", "pages_to_scan", // ksm-run
 	"nr_hugepages", "nr_hugepages_mempolicy", "nr_overcommit_hugepages", // hugetlb-pool, hugetlb-mappings, and twice as many may be all memory
-	"hugetlb_shm_group", "dscr", "dscr_default", "default_smp_affinity",
+	"min_ttl_ms", "hugetlb_shm_group", "dscr", "dscr_default", "default_smp_affinity",
 }
 
 // storeNumberMax bounds a number that is doubled.
