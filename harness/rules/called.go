@@ -2,10 +2,7 @@
 
 package rules
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // Called is how often a function was called in several guests, since their rules were
 // loaded: calls of boot don't count.
@@ -26,27 +23,44 @@ const (
 // (include/uapi/asm-generic/errno-base.h ENOENT).
 const enoent = "2"
 
-// CallsOf adds up what several guests say of a function.
-func CallsOf(function string, guests []*Status) Called {
-	c := Called{Why: whyNobodyTold}
-	counted := false
-	for _, s := range guests {
-		i := slices.IndexFunc(s.Funcs, func(h Hits) bool { return h.Func == function })
-		switch {
-		case counted && i < 0:
-		case i < 0:
-			c.Why = whyNoRoom
-		case s.Funcs[i].Unavailable == "":
-			// A call that came while another one was looked at was one all the same.
-			c.Calls, c.More, c.Why, counted = c.Calls+s.Funcs[i].Hits+s.Funcs[i].Missed, c.More || s.Funcs[i].Spent, "", true
-		case counted:
-		case s.Funcs[i].Unavailable == enoent:
-			c.Why = whyInlined
-		default:
-			c.Why = fmt.Sprintf("the kernel takes no probe there (error %s)", s.Funcs[i].Unavailable)
+// Calls are what several guests called: each guest's functions by name.
+type Calls []map[string]Hits
+
+// CallsOf reads the answers of several guests.
+func CallsOf(guests []*Status) Calls {
+	all := make(Calls, len(guests))
+	for i, s := range guests {
+		all[i] = make(map[string]Hits, len(s.Funcs))
+		for _, h := range s.Funcs {
+			if _, twice := all[i][h.Func]; !twice {
+				all[i][h.Func] = h
+			}
 		}
 	}
-	return c
+	return all
+}
+
+// Of adds up what the guests say of a function.
+func (c Calls) Of(function string) Called {
+	sum := Called{Why: whyNobodyTold}
+	counted := false
+	for _, funcs := range c {
+		h, asked := funcs[function]
+		switch {
+		case counted && !asked:
+		case !asked:
+			sum.Why = whyNoRoom
+		case h.Unavailable == "":
+			// A call that came while another one was looked at was one all the same.
+			sum.Calls, sum.More, sum.Why, counted = sum.Calls+h.Hits+h.Missed, sum.More || h.Spent, "", true
+		case counted:
+		case h.Unavailable == enoent:
+			sum.Why = whyInlined
+		default:
+			sum.Why = fmt.Sprintf("the kernel takes no probe there (error %s)", h.Unavailable)
+		}
+	}
+	return sum
 }
 
 // Add adds the calls of other guests.

@@ -17,9 +17,9 @@ type Counted struct {
 
 // Counted says what several guests called of what the set counts.
 func (s *Set) Counted(guests []*Status) []Counted {
-	all := []Counted{}
+	all, calls := []Counted{}, CallsOf(guests)
 	for _, c := range s.Counts {
-		all = append(all, Counted{c.Symbol, c.Source, CallsOf(c.Symbol, guests)})
+		all = append(all, Counted{c.Symbol, c.Source, calls.Of(c.Symbol)})
 	}
 	return all
 }

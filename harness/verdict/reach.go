@@ -55,12 +55,13 @@ func (j *judge) reach() *Reach {
 		}
 	}
 	r.Told = len(answers)
+	calls := rules.CallsOf(answers)
 	for _, place := range j.record.Case.Changed {
 		if place.Func == "" {
 			r.Elsewhere = append(r.Elsewhere, place.File)
 			continue
 		}
-		r.Functions = append(r.Functions, Reached{place, rules.CallsOf(place.Func, answers)})
+		r.Functions = append(r.Functions, Reached{place, calls.Of(place.Func)})
 	}
 	return r
 }
