@@ -174,6 +174,9 @@ func TestDefault(t *testing.T) {
 		{"warning/real-pseries-hugetlb-split.txt", "pseries", debian12, "hugetlb-split-unlocked"},
 		{"preemptible/real-pseries-vmstat-unbound.txt", "pseries", debian12, "vmstat-update-unbound"},
 		{"warning/real-pseries-hugetlb-split.txt", "pseries", debian13, ""},
+		{"warning/real-x86-cpuset-hotplug.txt", "x86_64", debian12, "cpuset-hotplug-unlocked"},
+		{"warning/real-x86-cpuset-hotplug.txt", "x86_64", debian13, ""},
+		{"kernel_bug/real-pseries-add-memory-node.txt", "pseries", debian12, "add-memory-node-device-bug"},
 	} {
 		data, err := os.ReadFile("../splat/testdata/" + c.file)
 		if err != nil {
