@@ -5,7 +5,6 @@ package op
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -26,7 +25,7 @@ const evictTry = 2 * time.Second
 var DIMMEvict = Kinds.Register(&Kind{
 	Name: "dimm-evict",
 	Doc: "bring all memory blocks of a DIMM offline, again and again while the kernel refuses, then unplug it: " +
-		"what dimm-remove can't do when the kernel itself has pages there. Of a refused removal pseries' QEMU hears nothing, and it takes no second one: there the guest is asked",
+		"what dimm-remove can't do when the kernel itself has pages there",
 	Touches:  dimmEvictTouches,
 	Deadline: patience,
 	Zero:     func() Op { return &dimmEvict{} },
@@ -50,27 +49,13 @@ func (o *dimmEvict) Inject(ctx context.Context, v *vm.VM) error {
 	if err := settle(ctx, v, o.ID); err != nil {
 		return err
 	}
-	dimm := v.Spec.Machine.DIMM
-	leaving := v.Devices.IsLeaving(o.ID)
 	r, there := v.Devices.DIMM(o.ID)
-	if there && (!leaving || dimm.RemoveRequest != "") {
+	if there && (!v.Devices.IsLeaving(o.ID) || v.Spec.Machine.DIMM.RemoveRequest != "") {
 		if err := bringOffline(ctx, v, r); err != nil {
 			return err
 		}
 	}
-	if !leaving || dimm.RemoveRequest == "" {
-		return o.removal.Inject(ctx, v)
-	}
-	unit := uint64(dimm.UnitMiB) << 20
-	return o.removal.again(ctx, v, fmt.Sprintf(dimm.RemoveRequest, r.Size/unit, r.Start/unit))
-}
-
-// again has the guest do the removal that QEMU has asked for before. A kernel
-// whose first LMB can't go tells nobody (dlpar_memory_remove_by_ic,
-// arch/powerpc/platforms/pseries/hotplug-memory.c), and QEMU goes on waiting.
-func (o *dimmRemove) again(ctx context.Context, v *vm.VM, request string) error {
-	o.events = watchDevice(ctx, v, o.ID)
-	return dlpar(ctx, v, request)
+	return o.removal.Inject(ctx, v)
 }
 
 // bringOffline brings every block of a range offline. The kernel's last refusal

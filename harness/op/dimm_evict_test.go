@@ -39,9 +39,15 @@ func TestDIMMEvict(t *testing.T) {
 	runAttempts(t, attempts)
 }
 
-// TestDIMMEvictPending: a guest whose QEMU waits for a removal is asked itself,
+// TestPendingRemoval: a guest whose QEMU waits for a removal is asked itself,
 // where QEMU can't be asked again.
-func TestDIMMEvictPending(t *testing.T) {
+func TestPendingRemoval(t *testing.T) {
+	for _, removal := range []Spec{evictDIMM("dimm0"), {DIMMRemove, &dimmRemove{ID: "dimm0"}}} {
+		t.Run(removal.Kind.Name, func(t *testing.T) { pendingRemoval(t, removal) })
+	}
+}
+
+func pendingRemoval(t *testing.T, removal Spec) {
 	for _, m := range machines {
 		var asked []string
 		release := method(agent.MethodWriteFile, func(g *vmtest.Guest, raw json.RawMessage) (any, error) {
@@ -68,7 +74,7 @@ func TestDIMMEvictPending(t *testing.T) {
 					attempt{op: Spec{DIMMAdd, &dimmAdd{ID: "dimm0", MiB: 2 * m.DIMM.UnitMiB, Node: m.DIMM.Node}}, want: Done}.check(t, g)
 					keepPending(t, g, "dimm0")
 					g.Become(tt.then)
-					tt.op = evictDIMM("dimm0")
+					tt.op = removal
 					tt.check(t, g)
 					if tt.after != nil {
 						tt.after(t, g)

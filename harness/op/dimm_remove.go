@@ -4,6 +4,7 @@ package op
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 
 	"plugstorm/harness/qmp"
@@ -12,8 +13,9 @@ import (
 
 // DIMMRemove unplugs a DIMM.
 var DIMMRemove = Kinds.Register(&Kind{
-	Name:     "dimm-remove",
-	Doc:      "unplug a DIMM (device_del) and wait until the guest has let it go, refused, or keeps it pending",
+	Name: "dimm-remove",
+	Doc: "unplug a DIMM (device_del) and wait until the guest has let it go, refused, or keeps it pending. " +
+		"Of a refused removal pseries' QEMU hears nothing, and it takes no second one: there the guest is asked",
 	Touches:  dimmRemoveTouches,
 	Deadline: patience,
 	Zero:     func() Op { return &dimmRemove{} },
@@ -43,7 +45,20 @@ func (o *dimmRemove) Inject(ctx context.Context, v *vm.VM) error {
 		return err
 	}
 	o.events = watchDevice(ctx, v, o.ID)
+	if v.Devices.IsLeaving(o.ID) && v.Spec.Machine.DIMM.RemoveRequest != "" {
+		return askAgain(ctx, v, o.ID)
+	}
 	return qemuRefusal(qmp.DeviceDel(ctx, v.Monitor, o.ID))
+}
+
+// askAgain has the guest do the removal that QEMU has asked for before. A kernel
+// whose first LMB can't go tells nobody (dlpar_memory_remove_by_ic,
+// arch/powerpc/platforms/pseries/hotplug-memory.c), and QEMU goes on waiting.
+func askAgain(ctx context.Context, v *vm.VM, id string) error {
+	r, _ := v.Devices.DIMM(id)
+	dimm := v.Spec.Machine.DIMM
+	unit := uint64(dimm.UnitMiB) << 20
+	return dlpar(ctx, v, fmt.Sprintf(dimm.RemoveRequest, r.Size/unit, r.Start/unit))
 }
 
 func (o *dimmRemove) Confirm(ctx context.Context, v *vm.VM) error {

@@ -144,7 +144,7 @@ func behind(v *vm.VM, device string, err error) error {
 const pendingAfter = 30 * time.Second
 
 // untoldAfter is pendingAfter where a refusal may never be told of, but the guest
-// can be asked again (see dimmRemove.again).
+// can be asked again (see askAgain).
 const untoldAfter = 10 * time.Second
 
 // removed waits until the device has left. A removal may stay pending for

@@ -63,7 +63,7 @@ func (g *guest) startWorkloads(ctx context.Context, starts *sync.WaitGroup, all 
 // runLane sets the lane's devices up and then does its steps one by one.
 func (g *guest) runLane(lane *schedule.Sequence, meets *floor) {
 	defer meets.leave(lane.Lane(), true)
-	tired := worn{}
+	tired, breath := worn{}, breath(0)
 	for _, spec := range lane.Setup() {
 		if g.ctx.Err() != nil {
 			return
@@ -84,6 +84,7 @@ func (g *guest) runLane(lane *schedule.Sequence, meets *floor) {
 		if why := tired.note(lane.Lane(), step.Op.Kind.Name, outcome, time.Now(), g.vm.Deadline(wornAfter)); why != nil {
 			g.end(why)
 		}
+		op.Pause(g.ctx, breath.next(outcome))
 	}
 }
 

@@ -45,3 +45,29 @@ func (w worn) note(lane, kind string, outcome op.Outcome, now time.Time, limit t
 	}
 	return fmt.Errorf("%w: %s has been refused %d times in a row in lane %s", errTurnUp, kind, s.refused, lane)
 }
+
+// A breath is what a lane takes whose steps are refused one after the other: where
+// QEMU or we refuse, that takes no time, and a thousand refusals a second keep the
+// host from everything else. It is how many there were in a row.
+type breath int
+
+// The pauses after a refused step: none for a few, which schedules draw on purpose,
+// then longer and longer ones.
+const (
+	breathAfter = 4
+	breathFirst = 2 * time.Millisecond
+	breathMost  = 500 * time.Millisecond
+)
+
+// next takes a step in, and says how long to pause after it.
+func (b *breath) next(outcome op.Outcome) time.Duration {
+	if outcome != op.Refused {
+		*b = 0
+		return 0
+	}
+	*b++
+	if *b <= breathAfter {
+		return 0
+	}
+	return min(breathFirst<<min(*b-breathAfter-1, 16), breathMost)
+}

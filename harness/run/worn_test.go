@@ -47,3 +47,28 @@ func TestWorn(t *testing.T) {
 		t.Errorf("%v is no turn's end", err)
 	}
 }
+
+func TestBreath(t *testing.T) {
+	var b breath
+	var sum time.Duration
+	for range breathAfter {
+		sum += b.next(op.Refused)
+	}
+	if sum != 0 {
+		t.Errorf("a few refusals cost %s", sum)
+	}
+	last := time.Duration(0)
+	for range 100 {
+		pause := b.next(op.Refused)
+		if pause < last || pause < breathFirst || pause > breathMost {
+			t.Fatalf("%s after %s", pause, last)
+		}
+		last = pause
+	}
+	if last != breathMost {
+		t.Errorf("after a hundred refusals %s", last)
+	}
+	if pause := b.next(op.Done) + b.next(op.Refused); pause != 0 {
+		t.Errorf("a done step is not the end of it: %s", pause)
+	}
+}
