@@ -303,12 +303,14 @@ func TestGuestEndsByItself(t *testing.T) {
 			r := play{scene: func(n int, g *vmtest.Guest) {
 				if n == 1 {
 					time.AfterFunc(5*time.Second, func() {
-						g.Emit(qmp.EventShutdown, qmp.Shutdown{Guest: true, Reason: reason})
-						g.Die("exit status 0", "")
+						g.Emit(qmp.EventShutdown, qmp.Shutdown{Guest: true, Reason: reason}) // and QEMU waits to be ended
 					})
 				}
 			}}.perform(t)
-			r.expect(t, lines(runStart, up(1), "1 guest-end  retired: the guest ended by itself ("+reason+"); QEMU: exit status 0", up(2), timeUp(2), runEnd)...)
+			r.expect(t, lines(runStart, up(1), "1 guest-end  retired: the guest ended by itself ("+reason+"); QEMU: exit status 0; its CPUs' registers are in guest-1/registers.txt", up(2), timeUp(2), runEnd)...)
+			if text, err := os.ReadFile(filepath.Join(r.dir, "guest-1", vm.RegistersFile)); err != nil || len(text) == 0 {
+				t.Errorf("registers: %q, %v", text, err)
+			}
 			if got := r.steps(history.GuestEnd, 1)[0].Shutdown; got != reason {
 				t.Errorf("the end's reason is %q", got)
 			}

@@ -72,6 +72,7 @@ type guest struct {
 	end       context.CancelCauseFunc   // ends the guest's storm; the first cause counts
 	live      *live                     // what the console says, as it says it
 	shutdown  atomic.Pointer[string]    // the reason of QEMU's SHUTDOWN event
+	registers atomic.Bool               // RegistersFile is written
 	workloads sync.Map                  // IDs of those that steps have started and not stopped
 	side      sync.WaitGroup            // the goroutines that watch it
 	noted     waitWatch                 // what its kernel's module of waits has told
@@ -124,6 +125,7 @@ func (g *guest) start() error {
 		Savable:    g.cfg.Snapshots != nil && !g.saved.off,
 		ColdDIMMs:  g.scenario.ColdDIMMs,
 		FreshVCPUs: g.scenario.FreshVCPUs,
+		HoldEnd:    true,
 		Dir:        filepath.Join(g.cfg.Dir, fmt.Sprintf("guest-%d", g.number)),
 		Console:    g.onConsole, OnEvent: g.onAgent,
 	}
@@ -277,15 +279,22 @@ func (g *guest) close() {
 	if reason := g.shutdown.Load(); reason != nil {
 		e.Shutdown = *reason
 	}
+	if g.registers.Load() {
+		e.Text += "; its CPUs' registers are in " + filepath.Join(filepath.Base(g.vm.Spec.Dir), vm.RegistersFile)
+	}
 	g.history.Add(e)
 }
 
 // watchQEMU ends the guest when QEMU ends, and notes why QEMU says it did.
 func (g *guest) watchQEMU() {
 	for e := range g.vm.Monitor.Watch(context.WithoutCancel(g.ctx), qmp.EventShutdown) {
-		if data, err := e.Decode(); err == nil {
-			reason := data.(qmp.Shutdown).Reason
-			g.shutdown.Store(&reason)
+		data, err := e.Decode()
+		if err != nil {
+			continue
+		}
+		reason := data.(qmp.Shutdown).Reason
+		if g.shutdown.CompareAndSwap(nil, &reason) && byItself(reason) { // our quit is one, too
+			g.lookAtCPUs()
 		}
 	}
 	select { // the monitor is gone: is QEMU?
@@ -298,11 +307,25 @@ func (g *guest) watchQEMU() {
 	reason := g.shutdown.Load()
 	switch {
 	case exit.Asked:
-	case reason != nil && strings.HasPrefix(*reason, "guest-"):
+	case reason != nil && byItself(*reason):
 		g.end(retired("the guest ended by itself (%s)", *reason))
 	default:
 		g.loseQEMU(lost(blame.Hypervisor, "see "+filepath.Join(g.vm.Spec.Dir, vm.StderrFile), "QEMU died: %s", exit))
 	}
+}
+
+// byItself reports whether a reason of QEMU's SHUTDOWN event is the guest's doing.
+func byItself(reason string) bool { return strings.HasPrefix(reason, "guest-") }
+
+// lookAtCPUs keeps the registers of a guest that has ended by itself, and ends QEMU,
+// which waits for that.
+func (g *guest) lookAtCPUs() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(g.ctx), qmpLimit)
+	defer cancel()
+	if err := g.vm.SaveRegisters(ctx); err == nil {
+		g.registers.Store(true)
+	}
+	_ = qmp.Quit(ctx, g.vm.Monitor) // one that doesn't is ended with the guest
 }
 
 // watchConsole ends the guest when its console can't be recorded any more.

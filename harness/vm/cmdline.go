@@ -66,6 +66,9 @@ func arguments(s *Spec, backend string) []string {
 		"-chardev", "socket,id=agent,path=" + agentSocket + ",server=on,wait=off",
 		"-chardev", "socket,id=spare,path=" + spareSocket + ",server=on,wait=off",
 	}
+	if s.HoldEnd {
+		args = append(args, "-action", "shutdown=pause") // a quit and a signal end QEMU all the same (qmp_quit, qemu_system_killed)
+	}
 	args = append(args, m.Devices...)
 	args = append(args, coldDIMMs(m, s.ColdDIMMs)...)
 	args = append(args,
