@@ -307,9 +307,9 @@ func TestGuestEndsByItself(t *testing.T) {
 					})
 				}
 			}}.perform(t)
-			r.expect(t, lines(runStart, up(1), "1 guest-end  retired: the guest ended by itself ("+reason+"); QEMU: exit status 0; its CPUs' registers are in guest-1/registers.txt", up(2), timeUp(2), runEnd)...)
-			if text, err := os.ReadFile(filepath.Join(r.dir, "guest-1", vm.RegistersFile)); err != nil || len(text) == 0 {
-				t.Errorf("registers: %q, %v", text, err)
+			r.expect(t, lines(runStart, up(1), "1 guest-end  retired: the guest ended by itself ("+reason+"); QEMU: exit status 0; where its CPUs were: guest-1/qemu.state", up(2), timeUp(2), runEnd)...)
+			if state, err := os.ReadFile(filepath.Join(r.specs[0].Dir, "qemu.state")); !strings.Contains(string(state), "==== info registers -a\n") {
+				t.Errorf("qemu.state has no registers: %q, %v", state, err)
 			}
 			if got := r.steps(history.GuestEnd, 1)[0].Shutdown; got != reason {
 				t.Errorf("the end's reason is %q", got)

@@ -72,7 +72,7 @@ type guest struct {
 	end       context.CancelCauseFunc   // ends the guest's storm; the first cause counts
 	live      *live                     // what the console says, as it says it
 	shutdown  atomic.Pointer[string]    // the reason of QEMU's SHUTDOWN event
-	registers atomic.Bool               // RegistersFile is written
+	dissected atomic.Bool               // it ended by itself, and stateFile says where
 	workloads sync.Map                  // IDs of those that steps have started and not stopped
 	side      sync.WaitGroup            // the goroutines that watch it
 	noted     waitWatch                 // what its kernel's module of waits has told
@@ -279,8 +279,8 @@ func (g *guest) close() {
 	if reason := g.shutdown.Load(); reason != nil {
 		e.Shutdown = *reason
 	}
-	if g.registers.Load() {
-		e.Text += "; its CPUs' registers are in " + filepath.Join(filepath.Base(g.vm.Spec.Dir), vm.RegistersFile)
+	if g.dissected.Load() {
+		e.Text += "; where its CPUs were: " + filepath.Join(filepath.Base(g.vm.Spec.Dir), stateFile)
 	}
 	g.history.Add(e)
 }
@@ -294,7 +294,7 @@ func (g *guest) watchQEMU() {
 		}
 		reason := data.(qmp.Shutdown).Reason
 		if g.shutdown.CompareAndSwap(nil, &reason) && byItself(reason) { // our quit is one, too
-			g.lookAtCPUs()
+			g.autopsy()
 		}
 	}
 	select { // the monitor is gone: is QEMU?
@@ -316,17 +316,6 @@ func (g *guest) watchQEMU() {
 
 // byItself reports whether a reason of QEMU's SHUTDOWN event is the guest's doing.
 func byItself(reason string) bool { return strings.HasPrefix(reason, "guest-") }
-
-// lookAtCPUs keeps the registers of a guest that has ended by itself, and ends QEMU,
-// which waits for that.
-func (g *guest) lookAtCPUs() {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(g.ctx), qmpLimit)
-	defer cancel()
-	if err := g.vm.SaveRegisters(ctx); err == nil {
-		g.registers.Store(true)
-	}
-	_ = qmp.Quit(ctx, g.vm.Monitor) // one that doesn't is ended with the guest
-}
 
 // watchConsole ends the guest when its console can't be recorded any more.
 func (g *guest) watchConsole() {

@@ -46,6 +46,7 @@ func TestArgs(t *testing.T) {
 			t.Run(m.Name+"-"+string(accel), func(t *testing.T) {
 				args := vm.Args(&vm.Spec{
 					Machine: m, Accel: accel, Kernel: "/cache/kernel", Initramfs: "/cache/initramfs", KernelArgs: []string{"slab_nomerge"},
+					HoldEnd: true,
 				})
 				golden(t, filepath.Join("args", m.Name+"-"+string(accel)+".txt"), lines(args))
 			})

@@ -49,7 +49,7 @@ type Spec struct {
 	FreshVCPUs int    // so many of the pluggable ones, the last, the kernel doesn't bring online by itself; see VCPUModel.Fresh
 	AutoOnline bool   // the kernel onlines new memory by itself (memhp_default_state=online*)
 	Dir        string // of this guest; created by Start, its files are kept
-	HoldEnd    bool   // QEMU outlives a guest that ends by itself, for SaveRegisters; who says so has to end QEMU then
+	HoldEnd    bool   // QEMU outlives a guest that ends by itself, and can be asked about it; who says so has to end QEMU then
 	Savable    bool   // the guest may become a snapshot, or goes on from one; see VM.Complete
 	Incoming   string // path of a saved state that the guest goes on from, "" to boot; see Restore
 
