@@ -342,10 +342,13 @@ func (g *guestTrace) when(offset int64) time.Duration {
 // add files a sighting under its identity and the known issue that it matches.
 // It reports false for one that isn't believed.
 func (j *judge) add(number int, at time.Duration, f splat.Finding) bool {
-	if j.guest(number).disowned || j.excuse(number, at, f) {
+	if j.guest(number).disowned {
 		return false
 	}
 	finding := j.guest(number).follow(j.filed(f))
+	if finding.Known == "" && j.excuse(number, at, f) { // what is explained needs no excuse
+		return false
+	}
 	key := sightingKey{f.Identity, finding.Known}
 	if i, ok := j.found[key]; ok {
 		j.verdict.Findings[i].Sightings++
@@ -369,11 +372,11 @@ func (j *judge) filed(f splat.Finding) Finding {
 	return Finding{Finding: f}
 }
 
-// follow puts a hang down to the known issue of which a task of that guest has died:
+// follow puts what hangs down to the known issue of which a task of that guest has died:
 // it let go of no lock. A cycle of tasks that wait for each other needs no dead one.
 func (g *guestTrace) follow(f Finding) Finding {
 	switch {
-	case f.Type == splat.TypeHang:
+	case aboutTime(f.Finding):
 		if g.dead != nil && f.Known == "" && (f.Waits == nil || len(f.Waits.Cycle) == 0) {
 			f.Known = g.dead.Known
 			f.Reason = fmt.Sprintf("It follows from %q in the same guest: whoever dies of that keeps the locks that it has. %s", g.dead.Title, g.dead.Reason)
