@@ -56,9 +56,12 @@ func (g *guest) collect(why error) {
 	// A guest in which tasks are stuck has used its time up over them.
 	last, cancelLast := context.WithTimeout(context.WithoutCancel(g.ctx), g.vm.Deadline(collectLimit))
 	defer cancelLast()
+	if g.mute.Load() {
+		cancelLast()
+	}
 	g.readWaits(last)
 	g.readRules(last)
-	g.letSpeak(last) // not for ever: there are kernels and workloads that never fall silent
+	g.letSpeak(context.WithoutCancel(g.ctx)) // not for ever: there are kernels and workloads that never fall silent
 	g.live.settle(0)
 }
 
@@ -88,6 +91,7 @@ func (g *guest) letSpeak(ctx context.Context) {
 
 // askWaits asks the kernel who holds what, and who is blocked.
 func (g *guest) askWaits(ctx context.Context) {
+	g.mute.Store(false)
 	g.sysrq(ctx, 'd')
 	g.sysrq(ctx, 'w')
 }
@@ -99,7 +103,8 @@ func (g *guest) sysrq(ctx context.Context, key byte) {
 	short, cancel := context.WithTimeout(ctx, g.vm.Deadline(sysrqLimit))
 	defer cancel()
 	file := agent.FileParams{Path: "/proc/sysrq-trigger", Data: string(key)}
-	if g.vm.Agent.Call(short, agent.MethodWriteFile, file, nil) != nil {
+	if g.mute.Load() || g.vm.Agent.Call(short, agent.MethodWriteFile, file, nil) != nil {
+		g.mute.Store(true)
 		_ = g.vm.TypeSysRq(ctx, key) // a guest that hears nothing tells nothing
 	}
 }

@@ -205,3 +205,28 @@ func TestNoWaits(t *testing.T) {
 		})
 	}
 }
+
+// TestMuteAtItsEnd: a guest whose agent died with its kernel isn't waited for again
+// and again at its end, and what it wasn't asked is said.
+func TestMuteAtItsEnd(t *testing.T) {
+	report := console(t, "oops")
+	r := play{rules: someRules(), character: func(int) vmtest.Character { return noting(1 << 40) }, scene: func(n int, g *vmtest.Guest) {
+		if n == 1 {
+			time.AfterFunc(10*time.Second, func() {
+				g.Print(report)
+				g.Mute()
+			})
+		}
+	}}.perform(t)
+	told, ended := r.steps(history.Complaint, 1), r.steps(history.GuestEnd, 1)
+	if len(told) == 0 || len(ended) != 1 {
+		t.Fatalf("%d complaints, %d ends", len(told), len(ended))
+	}
+	if took := ended[0].At - told[0].At; took > 15*time.Second {
+		t.Errorf("it took %s to end", took)
+	}
+	waits := r.steps(history.Waits, 1)
+	if len(waits) == 0 || !strings.Contains(waits[len(waits)-1].Text, `"why"`) {
+		t.Errorf("nothing says that it wasn't asked: %+v", waits)
+	}
+}
