@@ -92,21 +92,29 @@ func (g *guest) letSpeak(ctx context.Context) {
 // askWaits asks the kernel who holds what, and who is blocked.
 func (g *guest) askWaits(ctx context.Context) {
 	g.mute.Store(false)
-	g.sysrq(ctx, 'd')
-	g.sysrq(ctx, 'w')
+	if g.sysrq(ctx, 'd') {
+		g.sysrq(ctx, 'w')
+	}
 }
 
 // sysrq asks the kernel for a report on its console, through the agent or,
 // when that doesn't answer, by typing on the console, for which the kernel
-// needs no user space.
-func (g *guest) sysrq(ctx context.Context, key byte) {
-	short, cancel := context.WithTimeout(ctx, g.vm.Deadline(sysrqLimit))
-	defer cancel()
-	file := agent.FileParams{Path: "/proc/sysrq-trigger", Data: string(key)}
-	if g.mute.Load() || g.vm.Agent.Call(short, agent.MethodWriteFile, file, nil) != nil {
+// needs no user space. It reports whether anybody heard: a kernel that has
+// panicked doesn't.
+func (g *guest) sysrq(ctx context.Context, key byte) bool {
+	limit := g.vm.Deadline(sysrqLimit)
+	if !g.mute.Load() {
+		short, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		file := agent.FileParams{Path: "/proc/sysrq-trigger", Data: string(key)}
+		if g.vm.Agent.Call(short, agent.MethodWriteFile, file, nil) == nil {
+			return true
+		}
 		g.mute.Store(true)
-		_ = g.vm.TypeSysRq(ctx, key) // a guest that hears nothing tells nothing
 	}
+	short, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return g.vm.TypeSysRq(short, key) == nil
 }
 
 // waitQuiet waits until the console has had nothing to say for a moment.
