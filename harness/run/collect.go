@@ -23,6 +23,7 @@ func (g *guest) collect(why error) {
 	if !errors.Is(why, errTimeUp) && !errors.Is(why, errRetired) {
 		return // it is lost, or nobody waits for it any more
 	}
+	g.mute.Store(false) // it may have found its tongue since it was asked in the storm
 	limit := g.vm.Deadline(collectLimit)
 	if g.scenario.Finale != nil {
 		limit += g.vm.Deadline(finaleLimit) + stopLimit
