@@ -26,6 +26,7 @@ var methods = map[string]method{
 	agent.MethodHello:         bare(func(a *guestAgent) (any, error) { return a.hello(), nil }),
 	agent.MethodPing:          bare(func(*guestAgent) (any, error) { return nil, nil }),
 	agent.MethodWake:          with((*guestAgent).wake),
+	agent.MethodTimers:        with((*guestAgent).timers),
 	agent.MethodMemory:        with((*guestAgent).awaitMemory),
 	agent.MethodSetBlock:      with((*guestAgent).setBlock),
 	agent.MethodCPUs:          with((*guestAgent).awaitCPUs),

@@ -59,6 +59,7 @@ const (
 	MethodHello         = "hello"          // nil -> Hello; for a host that missed the event, or restored a snapshot
 	MethodPing          = "ping"           // nil -> nil
 	MethodWake          = "wake"           // WakeParams -> WakeReply; before anything else is asked of a guest that was, or will be, a snapshot
+	MethodTimers        = "timers"         // TimersParams -> TimersReply
 	MethodMemory        = "memory"         // MemoryParams -> MemoryReply
 	MethodSetBlock      = "set-block"      // SetBlockParams -> SetBlockReply
 	MethodCPUs          = "cpus"           // CPUsParams -> CPUsReply
@@ -99,6 +100,16 @@ type WakeParams struct {
 type WakeReply struct {
 	UptimeMS int64   `json:"uptime_ms"` // CLOCK_BOOTTIME
 	WorkNS   []int64 `json:"work_ns"`   // what the same piece of work took, each time; between two of them the agent slept by the kernel's timer
+}
+
+// TimersParams ask whether the timer of each CPU that is online works.
+type TimersParams struct {
+	LimitMS int64 `json:"limit_ms"` // how long a sleep of a millisecond may take
+}
+
+// TimersReply lists the CPUs on which a thread that slept did not wake up in time.
+type TimersReply struct {
+	Dead []int `json:"dead"`
 }
 
 // A Heartbeat says that user space in the guest makes progress. It is never

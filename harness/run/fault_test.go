@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"plugstorm/harness/agent"
 	"plugstorm/harness/blame"
 	"plugstorm/harness/history"
 	"plugstorm/harness/op"
@@ -170,6 +171,30 @@ func TestBootFails(t *testing.T) {
 			return nil
 		}}.perform(t)
 		r.expect(t, lines(runStart, "1 guest-start", "1 fault harness guest 1: bad luck", "1 guest-end  bad luck", up(2), timeUp(2), runEnd)...)
+	})
+}
+
+// TestDeadTimer: a guest one of whose CPUs never wakes up isn't hammered. One is bad
+// luck, and three in a row are somebody's fault.
+func TestDeadTimer(t *testing.T) {
+	dead := func(guests int) play {
+		return play{character: func(n int) vmtest.Character {
+			if n > guests {
+				return vmtest.Character{}
+			}
+			return vmtest.Character{Methods: map[string]vmtest.Handler{"timers": func(*vmtest.Guest, json.RawMessage) (any, error) {
+				return agent.TimersReply{Dead: []int{1}}, nil
+			}}}
+		}}
+	}
+	end := func(n int) []string {
+		return append(up(n), fmt.Sprintf("%d guest-end  lost: the timer is dead of CPUs [1]", n))
+	}
+	t.Run("once", func(t *testing.T) {
+		dead(1).perform(t).expect(t, lines(runStart, end(1), up(2), timeUp(2), runEnd)...)
+	})
+	t.Run("always", func(t *testing.T) {
+		dead(9).perform(t).expect(t, lines(runStart, end(1), end(2), end(3), "3 fault hypervisor giving up: lost 3 guests in a row")...)
 	})
 }
 

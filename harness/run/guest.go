@@ -164,8 +164,7 @@ func (g *guest) boot() error {
 	defer cancel()
 	g.side.Go(func() { g.awaitShare(ctx, limit, cancel) })
 	if g.hello != nil {
-		g.up(ctx, *g.hello)
-		return nil
+		return g.up(ctx, *g.hello)
 	}
 	hello, err := g.vm.WaitAgent(ctx)
 	if err != nil {
@@ -181,8 +180,7 @@ func (g *guest) boot() error {
 		g.blame(err)
 		return err
 	}
-	g.up(ctx, hello)
-	return nil
+	return g.up(ctx, hello)
 }
 
 // awaitShare calls spent when QEMU has had so much time since its start: what it waited
@@ -206,8 +204,9 @@ func shareOf(passed time.Duration, host vm.HostTime) time.Duration {
 }
 
 // up brings a guest whose agent has introduced itself to where its storm can
-// begin.
-func (g *guest) up(ctx context.Context, hello agent.Hello) {
+// begin. A guest with a dead timer is no fault but a boot that has failed, of which
+// too many in a row are one.
+func (g *guest) up(ctx context.Context, hello agent.Hello) error {
 	text, _ := json.Marshal(hello)
 	g.history.Add(history.Event{Type: history.AgentUp, Guest: g.number, Slowness: g.vm.Slowness(), Text: string(text)})
 	g.live.alive()
@@ -216,7 +215,11 @@ func (g *guest) up(ctx context.Context, hello agent.Hello) {
 	}
 	if g.hello == nil {
 		g.save(ctx)
-		if err := g.vm.Complete(ctx); err != nil {
+		err := g.vm.Complete(ctx)
+		if errors.Is(err, vm.ErrDeadTimer) {
+			return lost(blame.Hypervisor, "see the end of its "+vm.ConsoleLog, "%w", err)
+		}
+		if err != nil {
 			g.loseQEMU(lost(blame.Harness, "see the end of its "+vm.ConsoleLog, "%w", err))
 		}
 	}
@@ -229,6 +232,7 @@ func (g *guest) up(ctx context.Context, hello agent.Hello) {
 	if g.stormed.IsZero() {
 		g.stormed = time.Now()
 	}
+	return nil
 }
 
 // loadCheckers has the guest's kernel look for more than it does by itself.

@@ -143,6 +143,8 @@ func (g *Guest) do(request agent.Request) (any, error) {
 		return nil, nil
 	case agent.MethodBlocked:
 		return agent.BlockedReply{}, nil
+	case agent.MethodTimers:
+		return agent.TimersReply{}, nil
 	case agent.MethodWake:
 		return with(request.Params, k.wake)
 	case agent.MethodCPUs:
