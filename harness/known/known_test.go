@@ -174,6 +174,7 @@ func TestDefault(t *testing.T) {
 		{"warning/real-pseries-hugetlb-split.txt", "pseries", debian12, "hugetlb-split-unlocked"},
 		{"preemptible/real-pseries-vmstat-unbound.txt", "pseries", debian12, "vmstat-update-unbound"},
 		{"warning/real-pseries-hugetlb-split.txt", "pseries", debian13, ""},
+		{"fault/real-x86-compaction-61.txt", "x86_64", debian12, "compaction-offline-memmap"},
 		{"warning/real-x86-cpuset-hotplug.txt", "x86_64", debian12, "cpuset-hotplug-unlocked"},
 		{"warning/real-x86-cpuset-hotplug.txt", "x86_64", debian13, ""},
 		{"kernel_bug/real-pseries-add-memory-node.txt", "pseries", debian12, "add-memory-node-device-bug"},
@@ -229,6 +230,7 @@ func TestLookAlikes(t *testing.T) {
 		// A freed object, not poisoned, or a pointer that was never set.
 		{"fault/x86-compaction.txt", "x86_64", "address: ffffea0005000008", "address: ffff888003c5e008"},
 		{"fault/real-x86-compaction-huge.txt", "x86_64", "address: 0000000000000031", "address: 0000000000000008"},
+		{"fault/real-x86-compaction-61.txt", "x86_64", "address: 000000000000004e", "address: 0000000000000048"},
 		{"fault/real-pseries-valid-zones.txt", "pseries", "BUG: Kernel NULL pointer dereference on read at 0x00000090", "BUG: Unable to handle kernel data access on read at 0xc000000006b10490"},
 		{"fault/real-x86-valid-zones.txt", "x86_64", "address: 0000000000000098", "address: 0000000000000898"},
 		{"fault/x86-numa-events.txt", "x86_64", "address: ffffe8ffffc05a70", "address: 6b6b6b6b6b6b6b73"},
