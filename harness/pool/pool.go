@@ -141,6 +141,8 @@ func (p *Pool) Enter(ctx context.Context, g Guest) (*Seat, error) {
 		case <-changed:
 		case <-ended:
 		case <-ctx.Done():
+		}
+		if ctx.Err() != nil { // also if room came at that moment: who leaves may do so for the same reason
 			return nil, context.Cause(ctx)
 		}
 	}
