@@ -23,13 +23,13 @@ func (g *guest) collect(why error) {
 	if !errors.Is(why, errTimeUp) && !errors.Is(why, errRetired) {
 		return // it is lost, or nobody waits for it any more
 	}
-	g.mute.Store(false) // it may have found its tongue since it was asked in the storm
 	limit := g.vm.Deadline(collectLimit)
 	if g.scenario.Finale != nil {
 		limit += g.vm.Deadline(finaleLimit) + stopLimit
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(g.ctx), limit)
 	defer cancel()
+	answers := true
 	switch {
 	case errors.Is(why, errTimeUp):
 		if _, err := g.askQEMU(ctx); errors.Is(err, errLost) {
@@ -45,7 +45,7 @@ func (g *guest) collect(why error) {
 		g.makeSpeak(ctx)
 	default:
 		g.letSpeak(ctx)
-		g.askWaits(ctx)
+		answers = g.askWaits(ctx)
 	}
 	if errors.Is(why, errBlind) {
 		// A report of lockdep's changes nothing else in the kernel, and there are
@@ -57,8 +57,8 @@ func (g *guest) collect(why error) {
 	// A guest in which tasks are stuck has used its time up over them.
 	last, cancelLast := context.WithTimeout(context.WithoutCancel(g.ctx), g.vm.Deadline(collectLimit))
 	defer cancelLast()
-	if g.mute.Load() {
-		cancelLast()
+	if !answers {
+		cancelLast() // an agent that doesn't answer isn't asked question after question
 	}
 	g.readWaits(last)
 	g.readRules(last)
@@ -90,32 +90,31 @@ func (g *guest) letSpeak(ctx context.Context) {
 	g.waitQuiet(ctx)
 }
 
-// askWaits asks the kernel who holds what, and who is blocked.
-func (g *guest) askWaits(ctx context.Context) {
-	g.mute.Store(false)
-	if g.sysrq(ctx, 'd') {
-		g.sysrq(ctx, 'w')
+// askWaits asks the kernel who holds what, and who is blocked: for a report on its
+// console, through the agent or, when that doesn't answer, by typing on the console,
+// for which the kernel needs no user space. It reports whether the agent answers.
+// A kernel that has panicked hears nothing, and is asked once.
+func (g *guest) askWaits(ctx context.Context) (answers bool) {
+	answers = true
+	for _, key := range []byte("dw") {
+		answers = answers && g.triggerSysRq(ctx, key) == nil
+		if !answers && g.typeSysRq(ctx, key) != nil {
+			break
+		}
 	}
+	return answers
 }
 
-// sysrq asks the kernel for a report on its console, through the agent or,
-// when that doesn't answer, by typing on the console, for which the kernel
-// needs no user space. It reports whether anybody heard: a kernel that has
-// panicked doesn't.
-func (g *guest) sysrq(ctx context.Context, key byte) bool {
-	limit := g.vm.Deadline(sysrqLimit)
-	if !g.mute.Load() {
-		short, cancel := context.WithTimeout(ctx, limit)
-		defer cancel()
-		file := agent.FileParams{Path: "/proc/sysrq-trigger", Data: string(key)}
-		if g.vm.Agent.Call(short, agent.MethodWriteFile, file, nil) == nil {
-			return true
-		}
-		g.mute.Store(true)
-	}
-	short, cancel := context.WithTimeout(ctx, limit)
+func (g *guest) triggerSysRq(ctx context.Context, key byte) error {
+	ctx, cancel := context.WithTimeout(ctx, g.vm.Deadline(sysrqLimit))
 	defer cancel()
-	return g.vm.TypeSysRq(short, key) == nil
+	return g.vm.Agent.Call(ctx, agent.MethodWriteFile, agent.FileParams{Path: "/proc/sysrq-trigger", Data: string(key)}, nil)
+}
+
+func (g *guest) typeSysRq(ctx context.Context, key byte) error {
+	ctx, cancel := context.WithTimeout(ctx, g.vm.Deadline(sysrqLimit))
+	defer cancel()
+	return g.vm.TypeSysRq(ctx, key)
 }
 
 // waitQuiet waits until the console has had nothing to say for a moment.

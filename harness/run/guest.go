@@ -72,7 +72,6 @@ type guest struct {
 	end       context.CancelCauseFunc   // ends the guest's storm; the first cause counts
 	live      *live                     // what the console says, as it says it
 	shutdown  atomic.Pointer[string]    // the reason of QEMU's SHUTDOWN event
-	mute      atomic.Bool               // its agent left the last question of askWaits unanswered, and isn't asked the next ones
 	dissected atomic.Bool               // it ended by itself, and stateFile says where
 	workloads sync.Map                  // IDs of those that steps have started and not stopped
 	side      sync.WaitGroup            // the goroutines that watch it
