@@ -44,7 +44,7 @@ var ErrTruncated = errors.New("the console file was truncated")
 const (
 	pieceSize  = 64 << 10               // largest Chunk in bytes
 	pollNotify = 500 * time.Millisecond // between two looks at the file beside inotify
-	restNotify = 5 * time.Millisecond   // between two looks that inotify asks for
+	restNotify = 20 * time.Millisecond  // between two looks that inotify asks for
 	pollAlone  = 20 * time.Millisecond  // and without it
 )
 

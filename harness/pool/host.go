@@ -15,11 +15,26 @@ import (
 // says how many guests are to run.
 const coresPerGuest = 2
 
+// cores is how many CPUs we may use: NumCPU knows our affinity, GOMAXPROCS, as we
+// find it, the CPU limit of our control group.
+var cores = min(runtime.NumCPU(), runtime.GOMAXPROCS(0))
+
+// guestsPerThread is how many guests one thread of ours is enough for: each takes some
+// hundredths of a CPU.
+const guestsPerThread = 8
+
+// Thrift has the Go runtime run on few threads, as many as n guests need, until undo
+// is called: a second one that is woken for every event, to find nothing left to do,
+// costs more than the event, and the CPUs are the guests'.
+func Thrift(n int) (undo func()) {
+	before := runtime.GOMAXPROCS(min(cores, 1+n/guestsPerThread))
+	return func() { runtime.GOMAXPROCS(before) }
+}
+
 // ThisHost is the host that we run on.
 func ThisHost() Host {
 	return Host{
-		// NumCPU knows our affinity, GOMAXPROCS the CPU limit of our control group.
-		Cores:     min(runtime.NumCPU(), runtime.GOMAXPROCS(0)),
+		Cores:     cores,
 		Available: func() int64 { return available("/proc/meminfo", "/sys/fs/cgroup") },
 	}
 }

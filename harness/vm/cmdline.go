@@ -86,6 +86,7 @@ func arguments(s *Spec, backend string) []string {
 // KernelArgs returns the guest kernel's command line, word by word.
 func KernelArgs(s *Spec) []string {
 	args := append([]string{"console=" + s.Machine.Console, "plugstorm.spare=" + s.Machine.Spare}, s.Machine.KernelArgs...)
+	args = append(args, s.Machine.ArgsOn[s.Accel]...)
 	if s.bootsOne() {
 		args = append(args, "maxcpus=1") // the others come online in VM.Complete
 	} else if fresh := s.Machine.VCPU.Fresh(s.FreshVCPUs); len(fresh) > 0 {

@@ -41,10 +41,7 @@ func Identity(s Spec) ([]string, error) {
 	if while := s.savedWhile(); while != nil {
 		parts = append(parts, "saved while "+while.String())
 	}
-	if s.Accel != TCG {
-		parts = append(parts, hostMark())
-	}
-	return parts, nil
+	return append(parts, hostMark()), nil
 }
 
 // fileMark tells a file from what it was before or may be later.
@@ -56,8 +53,10 @@ func fileMark(path string) (string, error) {
 	return fmt.Sprintf("%s %d bytes, changed %d", path, st.Size, st.Mtim.Nano()), nil
 }
 
-// hostMark is what a guest that runs on the host's own CPUs can see of them:
-// a snapshot doesn't fit another kind, and need not fit another kernel's KVM.
+// hostMark is what a guest can see of the host's CPUs: a snapshot doesn't fit another
+// kind, and need not fit another kernel's KVM. Under TCG it is how fast their time
+// stamp counter runs (QEMU include/qemu/timer.h cpu_get_host_ticks): the guest has
+// measured that before it was saved.
 func hostMark() string {
 	var host unix.Utsname
 	_ = unix.Uname(&host) // can't fail on a valid pointer

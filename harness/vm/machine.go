@@ -26,18 +26,19 @@ const (
 type Machine struct {
 	Name, Doc string
 
-	QEMU       string           // the emulator's binary, found in $PATH
-	Package    string           // the Debian package that holds it
-	Type       string           // value of -machine, accelerator apart
-	TypeOn     map[Accel]string // what it says more on an accelerator, behind a comma
-	CPU        map[Accel]string // value of -cpu
-	KVMOn      string           // host GOARCH that can run it under KVM
-	Devices    []string         // further arguments: consoles' devices, in pairs as QEMU takes them
-	Console    string           // the kernel's name of the console ("ttyS0")
-	Spare      string           // the kernel's name of the spare serial line
-	VirtioPort string           // the bus-specific virtio-serial controller ("virtio-serial-pci")
-	KernelArgs []string         // kernel command line, console apart
-	BreakSysRq []byte           // typed on the console before a SysRq letter; nil means a serial BREAK
+	QEMU       string             // the emulator's binary, found in $PATH
+	Package    string             // the Debian package that holds it
+	Type       string             // value of -machine, accelerator apart
+	TypeOn     map[Accel]string   // what it says more on an accelerator, behind a comma
+	CPU        map[Accel]string   // value of -cpu
+	KVMOn      string             // host GOARCH that can run it under KVM
+	Devices    []string           // further arguments: consoles' devices, in pairs as QEMU takes them
+	Console    string             // the kernel's name of the console ("ttyS0")
+	Spare      string             // the kernel's name of the spare serial line
+	VirtioPort string             // the bus-specific virtio-serial controller ("virtio-serial-pci")
+	KernelArgs []string           // kernel command line, console apart
+	ArgsOn     map[Accel][]string // what it says more on an accelerator
+	BreakSysRq []byte             // typed on the console before a SysRq letter; nil means a serial BREAK
 
 	Arch   string // the kernel's row in images ("x86_64", "ppc64le")
 	GOARCH string // the agent's

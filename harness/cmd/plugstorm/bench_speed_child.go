@@ -28,12 +28,13 @@ type child struct {
 const childGrace = 20 * time.Second
 
 // How often memory is looked at: that of a child, which may live for some
-// milliseconds only, and in how many of these looks that of its guest, once a second:
+// milliseconds only, at first more often than later; that of its guest, once a second:
 // the kernel walks all of a QEMU's pages for it, and QEMU can't map a DIMM meanwhile.
 // What wait4(2) tells is of no use: it has our own memory at the fork in it.
 const (
-	memoryEvery = 5 * time.Millisecond
-	guestLooks  = 200
+	memorySoon = 5 * time.Millisecond
+	memoryLate = 100 * time.Millisecond
+	guestEvery = time.Second
 )
 
 // runOurselves runs this program with other arguments, as a user would. Exit
@@ -73,18 +74,23 @@ func runOurselves(ctx context.Context, args ...string) (child, error) {
 
 // watch notes the most memory of a process and its child, now and then.
 func (c *child) watch(pid int, stop <-chan struct{}) {
-	tick := time.NewTicker(memoryEvery)
-	defer tick.Stop()
-	for n := 0; ; n++ {
+	pause := memorySoon
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	var looked time.Time
+	for {
 		select {
 		case <-stop:
 			return
-		case <-tick.C:
+		case <-timer.C:
 		}
 		c.memory.peak = max(c.memory.peak, peakOf(pid))
-		if n%guestLooks != 0 {
+		pause = min(pause+pause/10, memoryLate)
+		timer.Reset(pause)
+		if time.Since(looked) < guestEvery {
 			continue
 		}
+		looked = time.Now()
 		for _, qemu := range children(pid) {
 			m, most := memoryOf(qemu), c.guests[qemu]
 			c.guests[qemu] = memory{resident: max(most.resident, m.resident), private: max(most.private, m.private)}

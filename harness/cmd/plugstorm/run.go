@@ -138,6 +138,7 @@ func (a *app) run(ctx context.Context, f *runFlags, seeded, baselined bool) erro
 func (a *app) runMachines(ctx context.Context, p *plan) error {
 	all, failures, over := a.prepareAll(ctx, p)
 	debug.FreeOSMemory() // a tree's 80,000 files took 160 MiB; from here on the memory is the guests'
+	defer pool.Thrift(p.vms)()
 	if p.vms > 1 && len(all) > 0 && !over {
 		if err := a.runReady(ctx, p, all...); err != nil {
 			failures = append(failures, err)

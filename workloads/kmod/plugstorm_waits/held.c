@@ -37,19 +37,6 @@ static void waits_learn(const struct held_lock *hlock)
 	}
 }
 
-bool waits_sleeps(u8 inner)
-{
-	return inner == LD_WAIT_SLEEP || inner == LD_WAIT_INV;
-}
-
-/* The class of a lock, NULL for one that lockdep doesn't check or know yet. */
-const void *waits_key(const struct lockdep_map *map, unsigned int subclass)
-{
-	if (!map || !map->key || map->key == &__lockdep_no_validate__ || subclass >= MAX_LOCKDEP_SUBCLASSES)
-		return NULL;
-	return map->key->subkeys + subclass;
-}
-
 static const void *waits_held_key(const struct held_lock *hlock)
 {
 	const struct lock_class *classes = READ_ONCE(waits_classes);
@@ -61,6 +48,21 @@ static const void *waits_held_key(const struct held_lock *hlock)
 		return classes[hlock->class_idx].key;
 	waits_learn(hlock);
 	return waits_key(hlock->instance, 0);
+}
+
+/* Stands for all that waits_list() goes by. */
+u64 waits_held_hash(void)
+{
+	u64 hash = waits_mix(0, (unsigned long)READ_ONCE(waits_classes));
+	int i, depth = ps_depth();
+
+	for (i = 0; i < depth; i++) {
+		const struct held_lock *hlock = &current->held_locks[i];
+		u64 how = hlock->class_idx | hlock->read << 13 | hlock->trylock << 15 | hlock->check << 16;
+
+		hash = waits_mix(hash, (unsigned long)hlock->instance ^ how << 47);
+	}
+	return hash;
 }
 
 /* Lists what current holds; all but a lock of this name. */

@@ -54,8 +54,10 @@
 #include <linux/debugfs.h>
 #include <linux/err.h>
 #include <linux/errno.h>
+#include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
+#include <linux/sizes.h>
 #include <linux/string.h>
 #include <linux/tracepoint.h>
 #include <linux/vmalloc.h>
@@ -78,6 +80,7 @@ module_init(waits_init);
 struct waits_take *waits_takes;
 struct waits_wait *waits_waits;
 struct waits_writer *waits_writers;
+u64 *waits_cache;
 atomic_t waits_lost_takes, waits_lost_waits, waits_lost_works;
 static struct dentry *waits_dir;
 
@@ -110,13 +113,36 @@ static void waits_untrace(unsigned int traces)
 	while (traces--)
 		tracepoint_probe_unregister(waits_traces[traces].point, waits_traces[traces].probe, NULL);
 	tracepoint_synchronize_unregister();
+	vfree(waits_cache);
 	vfree(waits_writers);
 	vfree(waits_waits);
 	vfree(waits_takes);
 }
 
-DEFINE_SHOW_ATTRIBUTE(waits_waits);
-DEFINE_SHOW_ATTRIBUTE(waits_order);
+/* More than an answer usually has: for one without room all of it is made again. */
+#define WAITS_ANSWER	SZ_128K
+
+static int waits_waits_open(struct inode *inode, struct file *file)
+{
+	return single_open_size(file, waits_waits_show, NULL, WAITS_ANSWER);
+}
+
+static int waits_order_open(struct inode *inode, struct file *file)
+{
+	return single_open_size(file, waits_order_show, NULL, WAITS_ANSWER);
+}
+
+#define WAITS_FILE(name)				\
+static const struct file_operations name##_fops = {	\
+	.owner = THIS_MODULE,				\
+	.open = name##_open,				\
+	.read = seq_read,				\
+	.llseek = seq_lseek,				\
+	.release = single_release,			\
+}
+
+WAITS_FILE(waits_waits);
+WAITS_FILE(waits_order);
 
 static int __init waits_init(void)
 {
@@ -126,7 +152,8 @@ static int __init waits_init(void)
 	waits_takes = vzalloc(array_size(WAITS_TAKES, sizeof(*waits_takes)));
 	waits_waits = vzalloc(array_size(WAITS_WAITS, sizeof(*waits_waits)));
 	waits_writers = vzalloc(array_size(WAITS_WRITERS, sizeof(*waits_writers)));
-	if (!waits_takes || !waits_waits || !waits_writers) {
+	waits_cache = vzalloc(array_size(WAITS_CACHED, sizeof(*waits_cache)));
+	if (!waits_takes || !waits_waits || !waits_writers || !waits_cache) {
 		waits_untrace(0);
 		return -ENOMEM;
 	}

@@ -5,6 +5,7 @@
 #define PLUGSTORM_WAITS_H
 
 #include <linux/atomic.h>
+#include <linux/hash.h>
 #include <linux/kernfs.h>
 #include <linux/lockdep.h>
 #include <linux/sched.h>
@@ -26,6 +27,7 @@
 #define WAITS_HELD	10	/* locks noted of one task */
 #define WAITS_NAME	48	/* of a lock or a file */
 #define WAITS_DEPTH	16	/* frames kept of a stack */
+#define WAITS_CACHED	8192	/* takes that are known at a glance */
 
 enum waits_who_kind { WHO_THREAD, WHO_WORK, WHO_KERNFS };
 
@@ -71,16 +73,37 @@ struct waits_writer {
 	char name[WAITS_NAME];
 };
 
-/* main.c: the tables, WAITS_TAKES, WAITS_WAITS and WAITS_WRITERS long, and what had no room in them */
+/* main.c: the tables, as long as their constants say, and what had no room in them */
 extern struct waits_take *waits_takes;
 extern struct waits_wait *waits_waits;
 extern struct waits_writer *waits_writers;
+extern u64 *waits_cache;
 extern atomic_t waits_lost_takes, waits_lost_waits, waits_lost_works;
 
 /* held.c: what lockdep knows */
 extern struct lock_class *waits_classes;
-bool waits_sleeps(u8 inner);
-const void *waits_key(const struct lockdep_map *map, unsigned int subclass);
+
+static inline bool waits_sleeps(u8 inner)
+{
+	return inner == LD_WAIT_SLEEP || inner == LD_WAIT_INV;
+}
+
+/* The class of a lock, NULL for one that lockdep doesn't check or know yet. */
+static inline const void *waits_key(const struct lockdep_map *map, unsigned int subclass)
+{
+	if (!map || !map->key || map->key == &__lockdep_no_validate__ || subclass >= MAX_LOCKDEP_SUBCLASSES)
+		return NULL;
+	return map->key->subkeys + subclass;
+}
+
+/* Adds a word to what a hash has been made of so far. */
+static inline u64 waits_mix(u64 hash, u64 word)
+{
+	hash = (hash ^ word) * GOLDEN_RATIO_64;
+	return hash ^ (hash >> 32);
+}
+
+u64 waits_held_hash(void);
 unsigned int waits_list(struct waits_lock *held, const char *but);
 void waits_narrow(struct waits_lock *held);
 
@@ -90,6 +113,7 @@ void waits_fold(char *to, const char *from);
 const void *waits_func_of(const struct work_struct *work);
 bool waits_thread(struct waits_who *who);
 bool waits_in_kernfs(struct waits_who *who);
+u64 waits_who_hash(void);
 u32 waits_hash(const struct waits_who *who);
 void waits_learn_works(void);	/* before anything is noted */
 void waits_work_start(void *unused, struct work_struct *work);

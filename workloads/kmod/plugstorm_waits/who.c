@@ -142,6 +142,23 @@ bool waits_in_kernfs(struct waits_who *who)
 	return false;
 }
 
+/* Stands for who current is, as far as the locks it holds don't say so. */
+u64 waits_who_hash(void)
+{
+	const struct waits_worker *w;
+	u64 comm[2];
+
+	BUILD_BUG_ON(sizeof(comm) != TASK_COMM_LEN);
+	if (!(current->flags & PF_KTHREAD))
+		return (unsigned long)READ_ONCE(waits_kernfs);
+	if (current->flags & PF_WQ_WORKER) {
+		w = waits_worker_of(current, false);
+		return w ? (unsigned long)w->func : 0;
+	}
+	memcpy(comm, current->comm, sizeof(comm));
+	return waits_mix(waits_mix(WHO_THREAD, comm[0]), comm[1]);
+}
+
 u32 waits_hash(const struct waits_who *who)
 {
 	return jhash(who, sizeof(*who), 0);
